@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sctabnet.genes.gene_vocabulary import GeneVocabulary
+from sctabnet.genes.strip_version import strip_version
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Where each column of a data set lies in a vocabulary, and what did not fit.
+
+    Attributes
+    ----------
+    lut
+        int32 (n_columns,): vocabulary position of each column, -1 where the model does not know it.
+        Columns of one gene share a position.
+    n_shared
+        Vocabulary genes that the data set measured.
+    n_query
+        Columns of the data set.
+    n_vocabulary
+        Genes of the vocabulary.
+    missing
+        Vocabulary genes that the data set did not measure, ascending. Missing is absent, not zero.
+    unmatched
+        Ids of the data set that the vocabulary does not hold, as given, in the order of columns.
+    duplicated
+        Gene ids (without version) that more than one column carries, ascending.
+    """
+
+    lut: NDArray[np.int32]
+    n_shared: int
+    n_query: int
+    n_vocabulary: int
+    missing: tuple[str, ...]
+    unmatched: tuple[str, ...]
+    duplicated: tuple[str, ...]
+
+
+def align(gene_ids: Iterable[str], vocabulary: GeneVocabulary) -> Alignment:
+    """Find each column of a data set in a vocabulary.
+
+    Ensembl versions are ignored on both sides. Nothing is guessed: symbols are not turned into
+    Ensembl ids, nor is the case of letters changed.
+
+    Parameters
+    ----------
+    gene_ids
+        Ids of the columns, in the order of columns.
+    vocabulary
+        The model's genes.
+
+    Returns
+    -------
+    Alignment
+        The look-up table and a report. Judging it (few shared genes, duplicates) is the caller's.
+
+    Raises
+    ------
+    ValueError
+        If an id is no text, or empty.
+    """
+    columns = list(gene_ids)
+    lut = vocabulary.index(columns)
+    shared = np.zeros(len(vocabulary), dtype=bool)
+    shared[lut[lut >= 0]] = True
+    occurrences = Counter(strip_version(gene_id) for gene_id in columns)
+    return Alignment(
+        lut=lut,
+        n_shared=int(shared.sum()),
+        n_query=len(columns),
+        n_vocabulary=len(vocabulary),
+        missing=tuple(g for g, has in zip(vocabulary.ids, shared, strict=True) if not has),
+        unmatched=tuple(g for g, i in zip(columns, lut, strict=True) if i < 0),
+        duplicated=tuple(sorted(g for g, n in occurrences.items() if n > 1)),
+    )
