@@ -38,7 +38,7 @@ class GhostBatchNorm(nn.Module):
     Notes
     -----
     Hoffer, Hubara, Soudry (2017), "Train longer, generalize better", algorithm 1 (arXiv
-    1705.08741). Statistics are computed in float32 whatever the dtype of the input.
+    1705.08741). Half-precision input is normalised in float32.
     """
 
     running_mean_d: Tensor
@@ -70,7 +70,7 @@ class GhostBatchNorm(nn.Module):
         -------
         ``(n, d)``, dtype of ``x_nd``.
         """
-        x32_nd = x_nd.float()
+        x32_nd = x_nd.float() if x_nd.dtype in (torch.float16, torch.bfloat16) else x_nd
         if self.training and len(x_nd) > 0:
             return self._by_ghost(x32_nd, weights_n).to(x_nd.dtype)
         out_nd = F.batch_norm(

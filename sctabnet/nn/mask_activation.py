@@ -46,9 +46,7 @@ def mask_activation(logits_ng: Tensor, mask: MaskName) -> Tensor:
 
 
 def _ranks(sorted_ng: Tensor) -> Tensor:
-    return torch.arange(
-        1, sorted_ng.shape[1] + 1, dtype=sorted_ng.dtype, device=sorted_ng.device
-    )
+    return torch.arange(1, sorted_ng.shape[1] + 1, dtype=sorted_ng.dtype, device=sorted_ng.device)
 
 
 class _Sparsemax(torch.autograd.Function):
