@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable
+from pathlib import Path
+
+from anndata import AnnData
+
+from sctabnet._errors import InputError, MissingFileError
+from sctabnet.data.anndata_source import anndata_source
+from sctabnet.data.h5ad_source import h5ad_source
+from sctabnet.data.source import CellSource
+
+Source = AnnData | str | Path | Iterable[AnnData | str | Path]
+
+
+def open_sources(source: Source, *, layer: str | None = None) -> list[CellSource]:
+    """Open every data set that ``source`` names.
+
+    Parameters
+    ----------
+    source
+        An AnnData, a path, a pattern such as ``"atlas/*.h5ad"``, or a list of these. Paths end in
+        ``.h5ad`` or ``.zarr``; a prepared corpus is a ``.zarr`` folder.
+    layer
+        None for ``X``, ``"raw"`` for ``raw.X``, otherwise a layer's name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file does not exist or a pattern matches none.
+    ValueError
+        If there is no data set, or one cannot be read.
+    KeyError
+        If the layer does not exist.
+    """
+    items = [source] if isinstance(source, AnnData | str | Path) else list(source)
+    opened: list[CellSource] = []
+    for item in items:
+        if isinstance(item, AnnData):
+            opened.append(anndata_source(item, layer=layer))
+        else:
+            opened.extend(_open_path(path, layer) for path in _expand(str(item)))
+    if not opened:
+        raise InputError(
+            "There is no data set to read. Found an empty list. Pass at least one path."
+        )
+    return opened
+
+
+def _expand(pattern: str) -> list[str]:
+    if Path(pattern).exists():
+        return [pattern]
+    found = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else []
+    if not found:
+        raise MissingFileError(
+            f"{pattern} does not exist. Give the path of an .h5ad file or a .zarr folder, "
+            "or a pattern that matches some."
+        )
+    return found
+
+
+def _open_path(path: str, layer: str | None) -> CellSource:
+    return h5ad_source(path, layer=layer)

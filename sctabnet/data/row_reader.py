@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sctabnet._errors import InputError
+from sctabnet.data import gather_rows as kernel
+from sctabnet.data.source import CellSource
+
+
+@dataclass(frozen=True, eq=False)
+class RowBuffer:
+    """Rows as they lie on disk: entries of all rows, and where each row's are."""
+
+    values: NDArray[Any]
+    indices: NDArray[Any]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+    source: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+
+class RowReader:
+    """Reads rows of many sources and aligns their genes to one vocabulary.
+
+    Parameters
+    ----------
+    sources
+        The data sets; rows are numbered through, one source after the other.
+    luts
+        int32 per source: vocabulary position of each column, -1 where it has none.
+    n_genes
+        Size of the vocabulary.
+    """
+
+    def __init__(
+        self, sources: Sequence[CellSource], luts: Sequence[NDArray[np.int32]], n_genes: int
+    ) -> None:
+        self._sources = sources
+        self._edges = np.concatenate([[0], np.cumsum([source.n_cells for source in sources])])
+        self._value_dtype = _common([s.value_dtype for s in sources], np.dtype(np.float32))
+        self._index_dtype = _common([s.index_dtype for s in sources], np.dtype(np.int64))
+        self._lut = np.concatenate(luts).astype(np.int32)
+        self._lut_start = np.concatenate([[0], np.cumsum([len(lut) for lut in luts])])
+        self._lut_order = np.array([_order(lut) for lut in luts], dtype=np.uint8)
+        self._n_genes = n_genes
+        self._pool = _Pool()
+
+    @property
+    def bytes_per_entry(self) -> int:
+        """Bytes that a stored entry takes in a buffer."""
+        return self._value_dtype.itemsize + self._index_dtype.itemsize
+
+    def source_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the source of each row."""
+        return np.searchsorted(self._edges, rows, side="right") - 1
+
+    def bounds(self, rows: NDArray[np.int64]) -> _Runs:
+        """Find ``rows`` on disk; nothing but row pointers is read."""
+        return _Runs(self._sources, self._edges, rows, self.source_of(rows))
+
+    def load(self, rows: NDArray[np.int64]) -> RowBuffer:
+        """Read rows, in any order, repeats allowed.
+
+        Runs of neighbours are read with one request.
+
+        Raises
+        ------
+        ValueError
+            If a file is damaged or was changed.
+        """
+        return self.load_runs(self.bounds(rows))
+
+    def load_runs(self, runs: _Runs) -> RowBuffer:
+        """Read the rows that :meth:`bounds` found; see :meth:`load`."""
+        values = self._pool.take(self._value_dtype, runs.n_entries)
+        indices = self._pool.take(self._index_dtype, runs.n_entries)
+        for source, starts, stops, low, high in runs.reads:
+            self._sources[source].read(starts, stops, values[low:high], indices[low:high])
+        return RowBuffer(values, indices, runs.first, runs.last, runs.source, runs.rows)
+
+    def gather(
+        self, buffer: RowBuffer, picks: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+        """Return values, vocabulary positions and offsets of the picked rows of a buffer.
+
+        The arrays lie in memory that is used again once nothing refers to them any more.
+
+        Raises
+        ------
+        ValueError
+            If a row holds a negative, infinite or missing value, or a column number that does not exist.
+        """
+        first, last, source = buffer.first[picks], buffer.last[picks], buffer.source[picks]
+        capacity = int((last - first).sum())
+        values = self._pool.take(np.dtype(np.float32), capacity)
+        indices = self._pool.take(np.dtype(np.int64), capacity)
+        offsets = np.empty(len(picks) + 1, np.int64)
+        state, row = kernel.gather_rows(
+            buffer.values, buffer.indices, first, last, source,
+            self._lut, self._lut_start, self._lut_order, values, indices, offsets,
+            np.zeros(self._n_genes, np.float32), np.zeros(self._n_genes // 64 + 1, np.uint64),
+        )  # fmt: skip
+        if state != kernel.OK:
+            raise self._bad_row(buffer, int(picks[row]), state)
+        return values[: offsets[-1]], indices[: offsets[-1]], offsets
+
+    def _bad_row(self, buffer: RowBuffer, position: int, state: int) -> InputError:
+        source = self._sources[buffer.source[position]]
+        entries = slice(buffer.first[position], buffer.last[position])
+        values, indices = buffer.values[entries], buffer.indices[entries]
+        where = (
+            f"row {buffer.rows[position] - self._edges[buffer.source[position]]} of {source.name}"
+        )
+        n_genes = len(source.gene_ids)
+        if state == kernel.BAD_INDEX:
+            wrong = indices[(indices < 0) | (indices >= n_genes)][0]
+            return InputError(
+                f"{source.name} is damaged: a column number does not exist. "
+                f"Found {wrong} among {n_genes} genes in {where}. Fetch or write the file again."
+            )
+        at = int(np.flatnonzero(~((values >= 0) & (values <= np.finfo(np.float32).max)))[0])
+        return InputError(
+            "Expression values must be finite and not negative. "
+            f"Found {values[at]} for gene {source.gene_ids[indices[at]]!r} in {where}. "
+            "Pass raw counts or log1p values (layer=... chooses another matrix)."
+        )
+
+
+class _Runs:
+    """Where rows lie on disk (``reads``) and where they come to lie in a buffer (``first, last``)."""
+
+    def __init__(
+        self,
+        sources: Sequence[CellSource],
+        edges: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        source: NDArray[np.int64],
+    ) -> None:
+        self.rows, self.source = rows, source
+        self.first = np.empty(len(rows), np.int64)
+        self.last = np.empty(len(rows), np.int64)
+        self.reads: list[tuple[int, NDArray[np.int64], NDArray[np.int64], int, int]] = []
+        self.n_entries = 0
+        for number in np.unique(source).tolist():
+            mine = np.flatnonzero(source == number) if len(sources) > 1 else np.arange(len(rows))
+            local = rows[mine] - edges[number]
+            breaks = np.flatnonzero(np.diff(local) != 1) + 1
+            begins = np.concatenate([[0], breaks])
+            ends = np.concatenate([breaks, [len(local)]])
+            first, last = sources[number].row_bounds(local[begins], local[ends - 1] + 1)
+            lengths = last - first
+            to = self.n_entries + np.cumsum(lengths)
+            self.first[mine], self.last[mine] = to - lengths, to
+            low, self.n_entries = self.n_entries, self.n_entries + int(lengths.sum())
+            self.reads.append((number, first[begins], last[ends - 1], low, self.n_entries))
+
+
+class _Pool:
+    """Large arrays that are used again as soon as nobody refers to them.
+
+    Fresh memory costs a page fault every four kilobytes, which would be a third of the loader's time.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: list[NDArray[np.uint8]] = []
+
+    def take(self, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
+        """Return an array of at least ``size`` entries, cut to ``size``."""
+        n_bytes = size * dtype.itemsize
+        # a free array is known to this list, to the loop's variable and to getrefcount's argument
+        free = [a for a in self._arrays if sys.getrefcount(a) == 3]
+        fitting = [a for a in free if n_bytes <= a.nbytes <= 2 * n_bytes]
+        if fitting:
+            return fitting[0][:n_bytes].view(dtype)
+        kept = {id(a) for a in free}
+        self._arrays = [a for a in self._arrays if id(a) not in kept]
+        del free
+        array = np.empty(n_bytes + n_bytes // 8, np.uint8)
+        self._arrays.append(array)
+        return array[:n_bytes].view(dtype)
+
+
+def _common(dtypes: Sequence[np.dtype[Any]], otherwise: np.dtype[Any]) -> np.dtype[Any]:
+    native = {dtype.newbyteorder("=") for dtype in dtypes}
+    return native.pop() if len(native) == 1 else otherwise
+
+
+def _order(lut: NDArray[np.int32]) -> int:
+    known = lut[lut >= 0]
+    if (np.diff(known) <= 0).any():
+        return kernel.SCATTERED
+    if len(known) < len(lut):
+        return kernel.ASCENDING
+    return kernel.IDENTICAL if (lut == np.arange(len(lut))).all() else kernel.COMPLETE
