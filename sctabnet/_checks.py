@@ -1,0 +1,302 @@
+"""Every message about user input: what was wrong, what was found, what to do.
+
+The functions raise (or warn) and know AnnData only by its attributes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import scipy.sparse as sp
+
+from sctabnet._errors import InputError, MissingFileError, MissingKeyError
+from sctabnet._value_kind import ValueKind, detect_value_kind
+
+MIN_SHARED_GENES = 50
+_CELLS_LOOKED_AT = 200
+
+
+class _Alignment(Protocol):
+    """What is needed of :class:`sctabnet.genes.Alignment`."""
+
+    n_shared: int
+    n_query: int
+    n_vocabulary: int
+    missing: tuple[str, ...]
+    unmatched: tuple[str, ...]
+    duplicated: tuple[str, ...]
+
+
+# matrices ---
+
+
+def check_layer(adata: Any, layer: str | None) -> None:
+    """Raise unless ``layer`` is None, ``"raw"`` (with a raw matrix) or a layer's name."""
+    if layer is None or layer in adata.layers or (layer == "raw" and adata.raw is not None):
+        return
+    if layer == "raw":
+        raise MissingKeyError(
+            f"layer='raw' asks for adata.raw, which is empty. Found: {_names(adata.layers)}. "
+            "Pass layer=None to use adata.X, or one of these layers."
+        )
+    raw = ', or layer="raw" for adata.raw' if adata.raw is not None else ""
+    raise MissingKeyError(
+        f"layer={layer!r} is not in adata.layers. Found: {_names(adata.layers)}."
+        f"{_closest(layer, adata.layers)} Pass layer=None to use adata.X{raw}."
+    )
+
+
+def matrices_that_look_right(adata: Any) -> list[str]:
+    """Return how to ask for each matrix of ``adata`` that holds counts or log1p values.
+
+    Looks at the first 200 cells of ``X``, of each layer and of ``raw``; works on backed data.
+    For example ``['layer="counts" (counts)', 'layer="raw" (log1p)']``.
+    """
+    matrices = {"layer=None": adata.X}
+    matrices |= {f'layer="{name}"': adata.layers[name] for name in adata.layers}
+    if adata.raw is not None:
+        matrices['layer="raw"'] = adata.raw.X
+    found = []
+    for how, matrix in matrices.items():
+        if matrix is None:
+            continue
+        head = matrix[:_CELLS_LOOKED_AT]
+        try:
+            kind = detect_value_kind(sp.csr_matrix(head if sp.issparse(head) else np.asarray(head)))
+        except ValueError:
+            continue
+        found.append(f"{how} ({kind})")
+    return found
+
+
+def check_values(adata: Any, values: sp.csr_matrix | sp.csr_array, *, name: str) -> ValueKind:
+    """Return what ``values`` hold; if neither counts nor log1p, raise and name what looks right."""
+    try:
+        return detect_value_kind(values, name=name)
+    except InputError as error:
+        right = matrices_that_look_right(adata)
+        looks = (
+            f"These look right: {', '.join(right)}." if right else "No other matrix looks right."
+        )
+        raise InputError(f"{error} {looks}") from None
+
+
+def check_kind_accepted(kind: ValueKind, accepted: Collection[str], *, name: str) -> None:
+    """Raise if a model was not trained on values of this kind."""
+    if kind not in accepted:
+        wanted = " or ".join(sorted(accepted))
+        raise InputError(
+            f"{name} does not suit this model, which was trained on {wanted}. "
+            f"Found {kind}. Pass the layer that holds {wanted}."
+        )
+
+
+# columns ---
+
+
+def check_obs_key(columns: Iterable[str], key: str, *, argument: str) -> None:
+    """Raise unless ``key`` (given as ``argument``) is a column of ``obs``; suggests the closest."""
+    columns = [str(column) for column in columns]
+    if key not in columns:
+        raise MissingKeyError(
+            f"{argument}={key!r} is not a column of adata.obs. Found: {_names(columns)}."
+            f"{_closest(key, columns)} Pass {argument}=... with one of these."
+        )
+
+
+def check_labels(labels: Iterable[Any], *, labels_key: str) -> None:
+    """Raise unless at least two classes are among the labels; missing ones do not count."""
+    classes = {str(label) for label in labels if label is not None and label == label}
+    if len(classes) < 2:
+        found = f"only {next(iter(classes))!r}" if classes else "no label at all"
+        raise InputError(
+            f"obs[{labels_key!r}] must hold at least two cell types to learn from. Found {found}. "
+            "Pass labels_key=... with the column of annotated cell types."
+        )
+
+
+def check_slots_free(
+    existing: Collection[str], names: Iterable[str], *, slot: str, overwrite: bool
+) -> None:
+    """Raise if a result would replace a slot (``"obs"``, ``"var"`` ...) that is already there."""
+    taken = [] if overwrite else [name for name in names if name in existing]
+    if taken:
+        raise InputError(
+            f"adata.{slot} already has {_names(taken)}. Nothing was changed. "
+            "Pass overwrite=True to replace, or key_added=... for other names."
+        )
+
+
+def check_choice(value: object, choices: Collection[str], *, argument: str) -> None:
+    """Raise unless ``value`` is one of the allowed words."""
+    if value not in choices:
+        raise InputError(
+            f"{argument} must be one of {_names(choices)}. Found {value!r}."
+            f"{_closest(str(value), choices)}"
+        )
+
+
+# genes ---
+
+
+def check_unique_genes(duplicated: Sequence[str], *, name: str = "adata.var_names") -> None:
+    """Raise if a gene has more than one column."""
+    if duplicated:
+        raise InputError(
+            f"{name} must be unique. Found {len(duplicated)} genes with more than one column: "
+            f"{_names(duplicated)}. Use Ensembl ids, or sum the columns of a gene; "
+            "adata.var_names_make_unique() renames the second copy, which the model will not know."
+        )
+
+
+def check_shared_genes(
+    alignment: _Alignment, *, attention_share: float | None = None, stacklevel: int = 2
+) -> None:
+    """Raise below 50 shared genes; warn if any gene of the model is missing.
+
+    Parameters
+    ----------
+    alignment
+        Result of :func:`sctabnet.genes.align`.
+    attention_share
+        Share of the model's attention that falls on the shared genes, if known.
+    stacklevel
+        As in :func:`warnings.warn`, seen from the caller.
+    """
+    check_unique_genes(alignment.duplicated)
+    shared = f"{alignment.n_shared} of the model's {alignment.n_vocabulary} genes"
+    if alignment.n_shared < min(MIN_SHARED_GENES, alignment.n_vocabulary):
+        query, model = _id_kind(alignment.unmatched), _id_kind(alignment.missing)
+        advice = (
+            f"The data have {query}, the model has {model}: set adata.var_names to {model}."
+            if query != model
+            else "Give data of the species and gene ids that the model was trained on."
+        )
+        raise InputError(
+            f"Too few genes in common with the model. Found {shared} among {alignment.n_query} "
+            f"columns, such as {_names(alignment.unmatched[:3])}; the model knows "
+            f"{_names(alignment.missing[:3])}. At least {MIN_SHARED_GENES} are needed. {advice}"
+        )
+    if alignment.missing:
+        covered = (
+            f", which carry {attention_share:.0%} of its attention"
+            if attention_share is not None
+            else ""
+        )
+        warnings.warn(
+            f"The data measured {shared}{covered}; the others are treated as not measured. "
+            "Expect less certain predictions the fewer are shared.",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+# files ---
+
+
+def check_h5ad(path: str | os.PathLike[str]) -> None:
+    """Raise unless ``path`` is an HDF5 file of full length with ``obs`` and ``var`` in it."""
+    import h5py
+
+    path = Path(path)
+    if not path.exists():
+        raise MissingFileError(f"{path} does not exist. Give the path of an .h5ad file.")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder. Give the path of an .h5ad file.")
+    try:
+        with h5py.File(path, "r") as file:
+            lacking = [group for group in ("obs", "var") if group not in file]
+    except OSError as error:
+        reason = str(error).split("(", 1)[-1].rstrip(")")
+        raise InputError(
+            f"{path} cannot be read as h5ad: it is damaged, truncated or of another format. "
+            f"Found {path.stat().st_size} bytes; HDF5 says: {reason}. Fetch or write it again."
+        ) from None
+    if lacking:
+        raise InputError(
+            f"{path} is HDF5 but no h5ad file. Found no {' and no '.join(lacking)} in it. "
+            "Give a file written by adata.write_h5ad."
+        )
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise unless a file or folder can be made at ``path``; changes nothing on disk."""
+    path = Path(path)
+    parent = path.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written. Found {error.strerror or error} in {parent}. "
+            "Choose another place, or change the permissions of that folder."
+        ) from None
+
+
+def check_not_there(path: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Raise if something lies at ``path`` already and ``overwrite`` was not asked for."""
+    if not overwrite and os.path.lexists(path):
+        raise InputError(
+            f"{path} exists already. Nothing was changed. Pass overwrite=True, or another path."
+        )
+
+
+def check_model_folder(path: str | os.PathLike[str]) -> None:
+    """Raise unless ``path`` is a folder with a manifest in it."""
+    path = Path(path)
+    if not path.exists():
+        raise MissingFileError(f"{path} does not exist. Give a folder written by model.save.")
+    if not path.is_dir() or not (path / "manifest.json").is_file():
+        found = _names(sorted(p.name for p in path.iterdir())) if path.is_dir() else "a file"
+        raise InputError(
+            f"{path} is not a model folder: there is no manifest.json. Found {found}. "
+            "Give a folder written by model.save or `sctabnet export`."
+        )
+
+
+def damaged_model(path: str | os.PathLike[str], what: str) -> InputError:
+    """Return the error for a model folder that is not as it was written."""
+    return InputError(
+        f"{path} is not as it was written: {what}. Nothing was loaded. Fetch or export it again."
+    )
+
+
+# words ---
+
+
+def _names(names: Iterable[Any] | Mapping[str, Any], limit: int = 10) -> str:
+    listed = [str(name) for name in names]
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return f"{listed[:limit]}{more}"
+
+
+def _closest(word: str, words: Iterable[str]) -> str:
+    by_lower = {str(w).lower(): str(w) for w in words}
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
+
+
+def _id_kind(ids: Sequence[str]) -> str:
+    """Name the kind of gene ids that most of a sample are; only ever used to suggest."""
+    kinds = {
+        "human Ensembl ids": r"ENSG\d{11}.*",
+        "mouse Ensembl ids": r"ENSMUSG\d{11}.*",
+        "Ensembl ids of another species": r"ENS[A-Z]+\d{11}.*",
+        "numbers as names": r"\d+",
+        "gene symbols in mouse spelling": r"[A-Z][a-z0-9]*[a-z][a-z0-9.-]*",
+    }
+    sample = ids[:: max(1, len(ids) // 200)]
+    for kind, pattern in kinds.items():
+        if 2 * sum(re.fullmatch(pattern, gene_id) is not None for gene_id in sample) > len(sample):
+            return kind
+    return "gene symbols"
