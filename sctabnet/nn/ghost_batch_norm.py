@@ -6,9 +6,11 @@ Legend: n cells (rows), d features, m ghost minibatches, r rows of one ghost min
 from __future__ import annotations
 
 from math import ceil
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -89,30 +91,84 @@ class GhostBatchNorm(nn.Module):
         rows = ceil(n / ceil(n / self.ghost_size))
         n_ghosts = ceil(n / rows)
         n_padding = n_ghosts * rows - n
-        counted_n = x_nd.new_ones(n) if weights_n is None else (weights_n > 0).to(x_nd.dtype)
-        x_mrd = F.pad(x_nd, (0, 0, 0, n_padding)).view(n_ghosts, rows, d)
-        counted_mr1 = F.pad(counted_n, (0, n_padding)).view(n_ghosts, rows, 1)
+        counted_mr1 = None
+        if weights_n is not None or n_padding or rows == 1:
+            counted_n = x_nd.new_ones(n) if weights_n is None else (weights_n > 0).to(x_nd.dtype)
+            counted_mr1 = F.pad(counted_n, (0, n_padding)).view(n_ghosts, rows, 1)
+        if n_padding:
+            x_nd = F.pad(x_nd, (0, 0, 0, n_padding))
+        out_mrd: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
+            x_nd.view(n_ghosts, rows, d), self.weight, self.bias, counted_mr1, self
+        )
+        out_nd = out_mrd.view(-1, d)
+        return out_nd[:n] if n_padding else out_nd
 
-        count_m11 = counted_mr1.sum(1, keepdim=True)
-        mean_m1d = (x_mrd * counted_mr1).sum(1, keepdim=True) / count_m11.clamp(min=1)
-        centred_mrd = x_mrd - mean_m1d
-        squares_m1d = (centred_mrd.square() * counted_mr1).sum(1, keepdim=True)
-        variance_m1d = squares_m1d / count_m11.clamp(min=1)
-
-        usable_m11 = count_m11 > 1
-        out_mrd = torch.where(usable_m11, centred_mrd, x_mrd - self.running_mean_d)
-        spread_m1d = torch.where(usable_m11, variance_m1d, self.running_variance_d)
-        scale_m1d = self.weight * torch.rsqrt(spread_m1d + self.eps)
-        self._update(mean_m1d, squares_m1d, count_m11)
-        return (out_mrd * scale_m1d + self.bias).view(-1, d)[:n]
-
-    @torch.no_grad()
-    def _update(self, mean_m1d: Tensor, squares_m1d: Tensor, count_m11: Tensor) -> None:
+    def _update(self, mean_md: Tensor, squares_md: Tensor, count_m: Tensor | int) -> None:
         """Apply ``running = (1 - momentum) running + momentum new`` for all chunks in order."""
-        usable_m1 = (count_m11 > 1).to(mean_m1d.dtype).view(-1, 1)
-        later_m1 = usable_m1.flip(0).cumsum(0).flip(0) - usable_m1
-        share_m1 = self.momentum * (1 - self.momentum) ** later_m1 * usable_m1
-        kept = (1 - self.momentum) ** usable_m1.sum()
-        unbiased_md = squares_m1d[:, 0] / (count_m11[:, 0] - 1).clamp(min=1)
-        self.running_mean_d.mul_(kept).add_((share_m1 * mean_m1d[:, 0]).sum(0))
-        self.running_variance_d.mul_(kept).add_((share_m1 * unbiased_md).sum(0))
+        kept = 1 - self.momentum
+        if isinstance(count_m, int):
+            n_ghosts = len(mean_md)
+            share_m = mean_md.new_tensor([kept**later for later in reversed(range(n_ghosts))])
+            kept_all: float | Tensor = kept**n_ghosts
+            unbiased_m = share_m / (count_m - 1)
+        else:
+            usable_m = (count_m > 1).to(mean_md.dtype)
+            share_m = kept ** (usable_m.flip(0).cumsum(0).flip(0) - usable_m) * usable_m
+            kept_all = kept ** usable_m.sum()
+            unbiased_m = share_m / (count_m - 1).clamp(min=1)
+        new = self.momentum
+        self.running_mean_d.mul_(kept_all).addmv_(mean_md.T, share_m, alpha=new)
+        self.running_variance_d.mul_(kept_all).addmv_(squares_md.T, unbiased_m, alpha=new)
+
+
+class _Normalise(torch.autograd.Function):
+    """Normalise all chunks in few passes over the rows, and as few back.
+
+    Left to autograd, the same formula takes longer than a loop over ``nn.BatchNorm1d``.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x_mrd: Tensor,
+        weight_d: Tensor,
+        bias_d: Tensor,
+        counted_mr1: Tensor | None,
+        norm: GhostBatchNorm,
+    ) -> Tensor:
+        rows = x_mrd.shape[1]
+        if counted_mr1 is None:
+            mean_m1d = x_mrd.mean(1, keepdim=True)
+            normal_mrd = x_mrd - mean_m1d
+            squares_m1d = (normal_mrd * normal_mrd).sum(1, keepdim=True)
+            variance_m1d = squares_m1d / rows
+            ctx.received = 1 / rows
+            norm._update(mean_m1d[:, 0], squares_m1d[:, 0], rows)
+        else:
+            count_m11 = counted_mr1.sum(1, keepdim=True)
+            divisor_m11 = count_m11.clamp(min=1)
+            usable_m11 = count_m11 > 1
+            mean_m1d = (x_mrd * counted_mr1).sum(1, keepdim=True) / divisor_m11
+            centre_m1d = torch.where(usable_m11, mean_m1d, norm.running_mean_d)
+            normal_mrd = x_mrd - centre_m1d
+            squares_m1d = (normal_mrd * normal_mrd * counted_mr1).sum(1, keepdim=True)
+            variance_m1d = torch.where(
+                usable_m11, squares_m1d / divisor_m11, norm.running_variance_d
+            )
+            ctx.received = counted_mr1 * (usable_m11 / divisor_m11)
+            norm._update(mean_m1d[:, 0], squares_m1d[:, 0], count_m11[:, 0, 0])
+        inverse_m1d = torch.rsqrt(variance_m1d + norm.eps)
+        normal_mrd *= inverse_m1d
+        ctx.save_for_backward(normal_mrd, inverse_m1d, weight_d)
+        return (normal_mrd * weight_d).add_(bias_d)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_mrd: Tensor) -> tuple[Tensor | None, ...]:
+        normal_mrd, inverse_m1d, weight_d = ctx.saved_tensors
+        grad_bias_m1d = grad_mrd.sum(1, keepdim=True)
+        grad_weight_m1d = (grad_mrd * normal_mrd).sum(1, keepdim=True)
+        # What the rows of a chunk send to each row that its mean and variance were taken from.
+        sent_mrd = (normal_mrd * grad_weight_m1d).add_(grad_bias_m1d).mul_(ctx.received)
+        grad_x_mrd = torch.sub(grad_mrd, sent_mrd, out=sent_mrd).mul_(inverse_m1d * weight_d)
+        return grad_x_mrd, grad_weight_m1d.sum((0, 1)), grad_bias_m1d.sum((0, 1)), None, None
