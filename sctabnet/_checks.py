@@ -12,7 +12,7 @@ import tempfile
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,20 +22,6 @@ from sctabnet._value_kind import ValueKind, detect_value_kind
 
 MIN_SHARED_GENES = 50
 _CELLS_LOOKED_AT = 200
-
-
-class _Alignment(Protocol):
-    """What is needed of :class:`sctabnet.genes.Alignment`."""
-
-    n_shared: int
-    n_query: int
-    n_vocabulary: int
-    missing: tuple[str, ...]
-    unmatched: tuple[str, ...]
-    duplicated: tuple[str, ...]
-
-
-# matrices ---
 
 
 def check_layer(adata: Any, layer: str | None) -> None:
@@ -89,17 +75,16 @@ def check_values(adata: Any, values: sp.csr_matrix | sp.csr_array, *, name: str)
         raise InputError(f"{error} {looks}") from None
 
 
-def check_kind_accepted(kind: ValueKind, accepted: Collection[str], *, name: str) -> None:
-    """Raise if a model was not trained on values of this kind."""
-    if kind not in accepted:
-        wanted = " or ".join(sorted(accepted))
-        raise InputError(
-            f"{name} does not suit this model, which was trained on {wanted}. "
-            f"Found {kind}. Pass the layer that holds {wanted}."
-        )
-
-
-# columns ---
+def refuse_log1p(adata: Any, layer: str | None) -> None:
+    """Raise: the model was trained on counts and got log1p values; names the layers with counts."""
+    right = [how for how in matrices_that_look_right(adata) if how.endswith("(counts)")]
+    advice = (
+        f"Pass {' or '.join(right)}." if right else "No matrix of adata holds counts; restore them."
+    )
+    raise InputError(
+        f"This model was trained on raw counts. Found log1p-normalised values in layer={layer!r}. "
+        f"{advice}"
+    )
 
 
 def check_obs_key(columns: Iterable[str], key: str, *, argument: str) -> None:
@@ -112,14 +97,40 @@ def check_obs_key(columns: Iterable[str], key: str, *, argument: str) -> None:
         )
 
 
-def check_labels(labels: Iterable[Any], *, labels_key: str) -> None:
-    """Raise unless at least two classes are among the labels; missing ones do not count."""
-    classes = {str(label) for label in labels if label is not None and label == label}
+def check_classes(classes: Sequence[str], labels_key: str | None) -> None:
+    """Raise unless there are at least two classes to tell apart."""
     if len(classes) < 2:
-        found = f"only {next(iter(classes))!r}" if classes else "no label at all"
+        found = f"only {classes[0]!r}" if classes else "no label at all"
         raise InputError(
             f"obs[{labels_key!r}] must hold at least two cell types to learn from. Found {found}. "
             "Pass labels_key=... with the column of annotated cell types."
+        )
+
+
+def check_validation_cells(folds: Sequence[Collection[int]]) -> None:
+    """Raise unless cells could be held out to validate on."""
+    if not folds or not len(folds[0]):
+        raise InputError(
+            "There are too few labelled cells to hold some out for validation. Found no cell type "
+            "with at least two labelled cells. Label more cells, or merge rare types."
+        )
+
+
+def check_has_labels(labels: Collection[str]) -> None:
+    """Raise if a model has no label head."""
+    if not labels:
+        raise InputError(
+            "The model names no cell types. Found a pretrained model without labels. "
+            "Train one with sctabnet.finetune(..., labels_key=..., init=model)."
+        )
+
+
+def check_groups(column: Any, groupby: str) -> None:
+    """Raise if a column of ``obs`` holds measurements instead of groups."""
+    if getattr(column.dtype, "kind", "O") == "f":
+        raise InputError(
+            f"groupby={groupby!r} must hold groups of cells. Found numbers of type "
+            f"{column.dtype}. Pass a categorical column, or bin the numbers first."
         )
 
 
@@ -144,9 +155,6 @@ def check_choice(value: object, choices: Collection[str], *, argument: str) -> N
         )
 
 
-# genes ---
-
-
 def check_unique_genes(duplicated: Sequence[str], *, name: str = "adata.var_names") -> None:
     """Raise if a gene has more than one column."""
     if duplicated:
@@ -158,48 +166,51 @@ def check_unique_genes(duplicated: Sequence[str], *, name: str = "adata.var_name
 
 
 def check_shared_genes(
-    alignment: _Alignment, *, attention_share: float | None = None, stacklevel: int = 2
+    *,
+    n_shared: int,
+    n_model: int,
+    query: Iterable[str],
+    model: Iterable[str],
+    attention_covered: float | None = None,
+    stacklevel: int = 3,
 ) -> None:
     """Raise below 50 shared genes; warn if any gene of the model is missing.
 
     Parameters
     ----------
-    alignment
-        Result of :func:`sctabnet.genes.align`.
-    attention_share
+    n_shared, n_model
+        Genes in common, and genes that the model knows.
+    query, model
+        Gene ids of the data and of the model; only named in the message.
+    attention_covered
         Share of the model's attention that falls on the shared genes, if known.
     stacklevel
-        As in :func:`warnings.warn`, seen from the caller.
+        As in :func:`warnings.warn`: 3 is the caller of the caller.
     """
-    check_unique_genes(alignment.duplicated)
-    shared = f"{alignment.n_shared} of the model's {alignment.n_vocabulary} genes"
-    if alignment.n_shared < min(MIN_SHARED_GENES, alignment.n_vocabulary):
-        query, model = _id_kind(alignment.unmatched), _id_kind(alignment.missing)
+    shared = f"{n_shared} of the model's {n_model} genes"
+    if n_shared < min(MIN_SHARED_GENES, n_model):
+        query, model = [str(gene) for gene in query], list(model)
+        has, wants = _id_kind(query), _id_kind(model)
         advice = (
-            f"The data have {query}, the model has {model}: set adata.var_names to {model}."
-            if query != model
+            f"The data have {has}, the model has {wants}: set adata.var_names to {wants}."
+            if has != wants
             else "Give data of the species and gene ids that the model was trained on."
         )
         raise InputError(
-            f"Too few genes in common with the model. Found {shared} among {alignment.n_query} "
-            f"columns, such as {_names(alignment.unmatched[:3])}; the model knows "
-            f"{_names(alignment.missing[:3])}. At least {MIN_SHARED_GENES} are needed. {advice}"
+            f"Too few genes in common with the model; at least {MIN_SHARED_GENES} are needed. "
+            f"Found {shared}; the data have {_names(query, 3)}, the model {_names(model, 3)}. "
+            f"{advice}"
         )
-    if alignment.missing:
+    if n_shared < n_model:
         covered = (
-            f", which carry {attention_share:.0%} of its attention"
-            if attention_share is not None
-            else ""
+            "" if attention_covered is None else f" ({attention_covered:.0%} of its attention)"
         )
         warnings.warn(
             f"The data measured {shared}{covered}; the others are treated as not measured. "
-            "Expect less certain predictions the fewer are shared.",
+            "The fewer are shared, the less certain the results.",
             UserWarning,
-            stacklevel=stacklevel + 1,
+            stacklevel=stacklevel,
         )
-
-
-# files ---
 
 
 def check_h5ad(path: str | os.PathLike[str]) -> None:
@@ -269,9 +280,6 @@ def damaged_model(path: str | os.PathLike[str], what: str) -> InputError:
     return InputError(
         f"{path} is not as it was written: {what}. Nothing was loaded. Fetch or export it again."
     )
-
-
-# words ---
 
 
 def _names(names: Iterable[Any] | Mapping[str, Any], limit: int = 10) -> str:

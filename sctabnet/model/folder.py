@@ -1,0 +1,203 @@
+"""The model folder on disk: written in one step, and read only if every byte is as written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sctabnet import _checks
+from sctabnet._atomic import fsync_folder, temporary_sibling
+from sctabnet._errors import InputError
+
+FORMAT = 1
+FILES = frozenset({"config.json", "genes.tsv", "labels.json", "model.safetensors", "README.md"})
+_MANIFEST = "manifest.json"
+_MANIFEST_LIMIT = 1 << 20
+
+
+def write_folder(
+    folder: str | os.PathLike[str], files: Mapping[str, bytes | str], *, overwrite: bool = False
+) -> Path:
+    """Write a model folder, wholly or not at all.
+
+    The files go to a hidden folder beside ``folder``, each is flushed to disk, the manifest with
+    the size and SHA-256 of every other file comes last, all is read back and compared, and only then
+    does the folder get its name. An older model at that place is kept until the new one is there;
+    should the process die in between, :func:`read_folder` finds the older one.
+
+    Parameters
+    ----------
+    folder
+        Where to write; folders above it are made.
+    files
+        Content of ``config.json``, ``genes.tsv``, ``labels.json``, ``model.safetensors`` and
+        ``README.md``; text is written as UTF-8.
+    overwrite
+        Replace a model that is already there. A folder that holds anything else is never replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        If something is there that may not be replaced, or the place cannot be written to. Nothing
+        was changed then.
+    """
+    target = Path(os.path.abspath(folder))  # noqa: PTH100 (resolve would follow links)
+    assert set(files) == FILES, f"a model folder holds {sorted(FILES)}, got {sorted(files)}"
+    backup = _backup(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if backup.is_dir() and not os.path.lexists(target):
+            backup.rename(target)  # a process died between the two renames below
+    except OSError:
+        _checks.check_writable(target)
+        raise
+    _check_replaceable(target, overwrite=overwrite)
+    _checks.check_writable(target)
+    temporary = temporary_sibling(target)
+    try:
+        temporary.mkdir()
+        entries = {name: _write(temporary / name, content) for name, content in files.items()}
+        manifest = {"format": FORMAT, "files": dict(sorted(entries.items()))}
+        _write(temporary / _MANIFEST, json.dumps(manifest, indent=1) + "\n")
+        fsync_folder(temporary)
+        _read(temporary)
+        if os.path.lexists(target):
+            shutil.rmtree(backup, ignore_errors=True)
+            target.rename(backup)
+        temporary.rename(target)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if backup.is_dir() and not os.path.lexists(target):
+            backup.rename(target)
+        if isinstance(error, OSError):
+            raise InputError(
+                f"{target} could not be written. Found: {error.strerror or error}. "
+                "What was there before is unchanged. Free some space or choose another place."
+            ) from error
+        raise
+    fsync_folder(target.parent)
+    shutil.rmtree(backup, ignore_errors=True)
+    return target
+
+
+def read_folder(folder: str | os.PathLike[str]) -> dict[str, bytes]:
+    """Read a model folder after checking its names, sizes, digests and format.
+
+    Returns
+    -------
+    dict
+        Content of each file but the manifest.
+
+    Raises
+    ------
+    ValueError
+        If the folder is no model folder, holds a file too many or too few, a link, or a file that is
+        not as it was written, or if its format is newer than this version reads.
+    """
+    path = Path(os.path.abspath(folder))  # noqa: PTH100 (resolve would follow links)
+    if not os.path.lexists(path) and _backup(path).is_dir():
+        path = _backup(path)
+    _checks.check_model_folder(path)
+    return _read(path)
+
+
+def _backup(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")
+
+
+def _check_replaceable(target: Path, *, overwrite: bool) -> None:
+    if target.is_dir() and not target.is_symlink():
+        names = {entry.name for entry in target.iterdir()}
+        if not names:
+            return
+        if overwrite and _MANIFEST in names and names <= FILES | {_MANIFEST}:
+            return
+        if overwrite:
+            raise InputError(
+                f"{target} is not only a model folder, so it is not replaced. Found "
+                f"{sorted(names - FILES - {_MANIFEST})[:5] or 'no manifest.json'}. "
+                "Choose another path, or move these files."
+            )
+    _checks.check_not_there(target, overwrite=False)
+
+
+def _write(path: Path, content: bytes | str) -> dict[str, Any]:
+    data = content.encode() if isinstance(content, str) else content
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _read(folder: Path) -> dict[str, bytes]:
+    entries = _read_manifest(folder)
+    found = {entry.name for entry in folder.iterdir()}
+    for wrong, names in (
+        ("is missing", (FILES - found) | (FILES - set(entries))),
+        ("does not belong there", (found - FILES - {_MANIFEST}) | (set(entries) - FILES)),
+    ):
+        if names:
+            raise _checks.damaged_model(folder, f"{min(names)!r} {wrong}")
+    return {name: _read_file(folder, name, entries[name]) for name in sorted(FILES)}
+
+
+def _read_file(folder: Path, name: str, entry: Any) -> bytes:
+    size = _regular_size(folder, name)
+    if not isinstance(entry, dict) or set(entry) != {"size", "sha256"}:
+        raise _checks.damaged_model(folder, f"manifest.json has no size and sha256 of {name}")
+    if size != entry["size"]:
+        raise _checks.damaged_model(
+            folder, f"{name} has {size} bytes, its manifest says {entry['size']}"
+        )
+    data = (folder / name).read_bytes()
+    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        raise _checks.damaged_model(folder, f"the content of {name} was changed")
+    return data
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    if _regular_size(folder, _MANIFEST) > _MANIFEST_LIMIT:
+        raise _checks.damaged_model(folder, "manifest.json is too large")
+    try:
+        manifest = json.loads(
+            (folder / _MANIFEST).read_bytes().decode(), object_pairs_hook=_unique_keys
+        )
+        version, entries = manifest["format"], manifest["files"]
+        assert isinstance(entries, dict) and isinstance(version, int)
+    except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
+        raise _checks.damaged_model(folder, "manifest.json is no manifest of a model") from None
+    if version > FORMAT:
+        raise InputError(
+            f"{folder} was written by a newer sctabnet. Found format {version}; this version reads "
+            f"up to {FORMAT}. Upgrade sctabnet."
+        )
+    return entries
+
+
+def _regular_size(folder: Path, name: str) -> int:
+    try:
+        status = (folder / name).lstat()
+    except FileNotFoundError:
+        raise _checks.damaged_model(folder, f"{name!r} is missing") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise _checks.damaged_model(folder, f"{name} is a link or no regular file")
+    return status.st_size
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return unique
