@@ -134,6 +134,20 @@ def check_groups(column: Any, groupby: str) -> None:
         )
 
 
+def check_computed(existing: Collection[str], name: str, *, call: str) -> None:
+    """Raise if a result is asked for that no call has computed yet."""
+    if name not in existing:
+        raise MissingKeyError(f"{name!r} was not computed yet. Run {call}(adata, model) first.")
+
+
+def check_group(group: str, groups: Collection[str]) -> None:
+    """Raise unless ``group`` was ranked."""
+    if group not in groups:
+        raise MissingKeyError(
+            f"group={group!r} was not ranked. Found: {_names(groups)}.{_closest(group, groups)}"
+        )
+
+
 def check_slots_free(
     existing: Collection[str], names: Iterable[str], *, slot: str, overwrite: bool
 ) -> None:

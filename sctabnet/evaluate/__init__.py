@@ -1,0 +1,5 @@
+"""Numbers against truth."""
+
+from sctabnet.evaluate.labels import labels
+
+__all__ = ["labels"]

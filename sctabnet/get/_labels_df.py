@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pandas as pd
+from anndata import AnnData
+
+from sctabnet import _checks
+from sctabnet._keys import Keys
+
+
+def labels_df(adata: AnnData, *, key: str = "sctabnet") -> pd.DataFrame:
+    """Return label, confidence and unknown flag of every cell.
+
+    Parameters
+    ----------
+    adata
+        Annotated by :func:`sctabnet.tl.transfer_labels`.
+    key
+        The ``key_added`` of that call.
+
+    Returns
+    -------
+    Data frame with one row per cell and the columns ``label``, ``confidence``, ``unknown`` and,
+    where label sets were asked for, ``label_set``.
+
+    Raises
+    ------
+    KeyError
+        If the labels were not computed yet.
+    """
+    keys = Keys(key)
+    _checks.check_computed(adata.obs.columns, keys.label, call="sctabnet.tl.transfer_labels")
+    columns = {
+        "label": keys.label,
+        "confidence": keys.confidence,
+        "unknown": keys.unknown,
+        "label_set": keys.label_set,
+    }
+    present = {name: slot for name, slot in columns.items() if slot in adata.obs}
+    return pd.DataFrame({name: adata.obs[slot] for name, slot in present.items()})

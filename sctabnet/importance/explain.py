@@ -1,0 +1,107 @@
+"""Explain a stream of cells: one pass that predicts, attends and attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sctabnet.data.minibatch import Minibatch
+from sctabnet.importance.contributions import contributions
+from sctabnet.model.model import Model
+from sctabnet.ops import row_index, segment_sum
+
+Method = Literal["contribution", "mask"]
+
+
+@dataclass(slots=True)
+class Explanation:
+    """What a model says about the n cells of one minibatch; genes k are those of their lists.
+
+    Parameters
+    ----------
+    cells
+        int64 (n,) row ids of the cells.
+    predicted
+        int64 (n,) predicted label, -1 for a model without labels.
+    genes, rows
+        int64 (k,) gene of the vocabulary and position of the cell in the minibatch.
+    value
+        float32 (k,) contribution or mask.
+    x
+        float32 (k,) log1p of counts per 10,000.
+    masks
+        float32 (k, 1 + s): aggregate mask, then the mask of every step.
+    n_attended, entropy
+        (n,) genes with attention; entropy in nats of the aggregate mask, absent token included.
+    """
+
+    cells: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    genes: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    value: NDArray[np.float32]
+    x: NDArray[np.float32]
+    masks: NDArray[np.float32]
+    n_attended: NDArray[np.int32]
+    entropy: NDArray[np.float32]
+
+
+def explain(
+    model: Model,
+    minibatches: Iterable[Minibatch],
+    *,
+    targets: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
+    method: Method = "contribution",
+) -> Iterator[Explanation]:
+    """Yield an :class:`Explanation` of every minibatch, from the pass that predicts.
+
+    Parameters
+    ----------
+    model
+        Trained model.
+    minibatches
+        Cells aligned to the model's vocabulary.
+    targets
+        From row ids to the label that each cell is explained for, -1 for the predicted one.
+    method
+        What ``value`` holds: contributions to the label's contrast, or the aggregate mask.
+    """
+    network = model.network.eval()
+    device = next(network.parameters()).device
+    n_genes = len(model.vocabulary)
+    for cpu_minibatch in minibatches:
+        minibatch = cpu_minibatch.to(device)
+        cells = cpu_minibatch.row_ids.numpy()
+        wanted = None if targets is None else torch.from_numpy(targets(cells)).to(device)
+        contribution, _, prediction = contributions(network, minibatch, wanted)
+        tokens, encoded = prediction.tokens, prediction.encoded
+        aggregate = encoded.aggregate_mask(tokens.offsets)
+        masks = torch.stack([aggregate, *encoded.masks], 1).detach()
+        rows = row_index(tokens.offsets)
+        is_gene = tokens.indices < n_genes
+        entropy = -aggregate * torch.log(aggregate.clamp_min(1e-30))
+        attended = ((aggregate > 0) & is_gene).to(entropy)
+        if method == "mask":
+            value = masks[is_gene, 0]
+        else:
+            value = torch.zeros_like(tokens.x)
+            value[is_gene & (tokens.x != 0)] = contribution
+            value = value[is_gene]
+        logits = prediction.logits
+        predicted = torch.full((len(cells),), -1) if logits is None else logits.argmax(1)
+        yield Explanation(
+            cells=cells,
+            predicted=predicted.cpu().numpy(),
+            genes=tokens.indices[is_gene].cpu().numpy(),
+            rows=rows[is_gene].cpu().numpy(),
+            value=value.cpu().numpy(),
+            x=tokens.x[is_gene].detach().cpu().numpy(),
+            masks=masks[is_gene].cpu().numpy(),
+            n_attended=segment_sum(attended, tokens.offsets).cpu().numpy().astype(np.int32),
+            entropy=segment_sum(entropy, tokens.offsets).detach().cpu().numpy(),
+        )

@@ -1,0 +1,178 @@
+"""A trained model: network, vocabulary, labels and what is needed to apply them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors.torch import load, save
+
+from sctabnet._settings import settings
+from sctabnet.data.minibatch import Minibatch
+from sctabnet.genes.gene_keys import gene_keys
+from sctabnet.genes.gene_vocabulary import GeneVocabulary
+from sctabnet.model.calibration import Calibration
+from sctabnet.model.card import card
+from sctabnet.model.folder import read_folder, write_folder
+from sctabnet.model.model_config import ModelConfig
+from sctabnet.model.network import Network, Prediction
+
+FORMAT = 1
+
+
+class Model:
+    """Encoder and heads with the genes, labels and covariates that they know.
+
+    Parameters
+    ----------
+    config
+        Choices that define the network.
+    vocabulary
+        Genes that the model knows.
+    labels
+        Names of the labels in order; empty for a pretrained model without a label head.
+    covariates
+        Known levels of every covariate, by ``.obs`` column.
+    history
+        How the model was made, JSON types; one entry per training run.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        vocabulary: GeneVocabulary,
+        *,
+        labels: Sequence[str] = (),
+        covariates: Mapping[str, Sequence[str]] | None = None,
+        history: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self.config = config
+        self.vocabulary = vocabulary
+        self.labels = tuple(labels)
+        self.covariates = {key: tuple(levels) for key, levels in (covariates or {}).items()}
+        self.history = [dict(entry) for entry in history]
+        self.calibration: Calibration | None = None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.network = Network(
+                config,
+                torch.from_numpy(gene_keys(vocabulary.ids)),
+                n_labels=len(self.labels),
+                covariate_levels=[len(levels) for levels in self.covariates.values()],
+            )
+        self.network.eval()
+
+    def __repr__(self) -> str:
+        parameters = sum(p.numel() for p in self.network.parameters())
+        covariates = {key: len(levels) for key, levels in self.covariates.items()}
+        return (
+            f"Model with {len(self.vocabulary):,} genes, {len(self.labels)} labels, "
+            f"covariates {covariates or 'none'}, {parameters:,} parameters, "
+            f"takes {self.config.accepts}"
+        )
+
+    def digest(self) -> str:
+        """Return SHA-256 (hexadecimal) of all weights: it names the model."""
+        hashed = hashlib.sha256()
+        for name, tensor in sorted(self.network.state_dict().items()):
+            hashed.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        return hashed.hexdigest()
+
+    @torch.inference_mode()
+    def predict(
+        self, minibatches: Iterable[Minibatch], *, device: str | None = None
+    ) -> Iterator[tuple[Minibatch, Prediction]]:
+        """Apply the network in evaluation mode, minibatch by minibatch.
+
+        Parameters
+        ----------
+        minibatches
+            Cells aligned to :attr:`vocabulary`.
+        device
+            Where to compute; ``settings.device`` if None.
+
+        Yields
+        ------
+        The minibatch and its :class:`~sctabnet.model.network.Prediction`, on the device.
+        """
+        device = device or settings.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        network = self.network.to(device).eval()
+        for minibatch in minibatches:
+            on_device = minibatch.to(device)
+            yield on_device, network(on_device)
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the model folder: configuration, genes, labels, weights, card and digests.
+
+        The folder appears as a whole or not at all; no pickle is involved.
+
+        Parameters
+        ----------
+        folder
+            Where to write; its parent must exist.
+        overwrite
+            Replace a model that is already there.
+
+        Raises
+        ------
+        ValueError
+            If the folder exists and ``overwrite`` is False, or cannot be written.
+        """
+        tensors = {k: v.cpu().contiguous() for k, v in self.network.state_dict().items()}
+        if self.calibration is not None:
+            tensors["calibration.logits"] = self.calibration.logits.contiguous()
+            tensors["calibration.labels"] = self.calibration.labels.contiguous()
+        config = {"format": FORMAT, "model": self.config.to_dict(), "history": self.history}
+        labels = {"labels": list(self.labels), "covariates": self.covariates}
+        files = {
+            "config.json": _json(config),
+            "genes.tsv": self.vocabulary.to_tsv().encode(),
+            "labels.json": _json(labels),
+            "model.safetensors": save(tensors),
+            "README.md": card(self).encode(),
+        }
+        return write_folder(folder, files, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a model folder; every file is checked against its digest first.
+
+        Raises
+        ------
+        ValueError
+            If the folder is not a model, a file was changed, or the format is newer than this
+            version of sctabnet reads.
+        """
+        files = read_folder(folder)
+        config = json.loads(files["config.json"])
+        if config["format"] != FORMAT:
+            msg = (
+                f"{folder} has model format {config['format']}, this version reads {FORMAT}. "
+                "Upgrade sctabnet."
+            )
+            raise ValueError(msg)
+        labels = json.loads(files["labels.json"])
+        model = cls(
+            ModelConfig.from_dict(config["model"]),
+            GeneVocabulary.from_tsv(files["genes.tsv"].decode(), name="genes.tsv"),
+            labels=labels["labels"],
+            covariates=labels["covariates"],
+            history=config["history"],
+        )
+        tensors = load(files["model.safetensors"])
+        if "calibration.logits" in tensors:
+            model.calibration = Calibration(
+                tensors.pop("calibration.logits"), tensors.pop("calibration.labels")
+            )
+        model.network.load_state_dict(tensors)
+        return model
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,54 @@
+"""Everything that a model folder's config.json holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, Literal, Self
+
+from sctabnet.heads.labels import LabelHead
+from sctabnet.heads.reconstruct import ReconstructHead
+from sctabnet.nn.gene_encoder import GeneEncoder
+
+
+@dataclass(kw_only=True, slots=True)
+class ModelConfig:
+    """The choices that define a network, beside its vocabulary and labels."""
+
+    encoder: GeneEncoder.Config = field(default_factory=GeneEncoder.Config)
+    """Sizes and choices of the encoder."""
+    reconstruct: ReconstructHead.Config = field(default_factory=ReconstructHead.Config)
+    """Choices of masked pretraining."""
+    labels: LabelHead.Config = field(default_factory=LabelHead.Config)
+    """Choices of the label head."""
+    covariate_dim: int = 16
+    """Width of the covariate embedding, where there are covariates."""
+    covariate_dropout: float = 0.2
+    """Probability with which a covariate is replaced by "unknown" in training."""
+    accepts: Literal["counts", "any"] = "counts"
+    """Kinds of input that the model takes; set from the training data."""
+    seed: int = 0
+    """Seed of the initial weights."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild from :meth:`to_dict`; an unknown key is an error that names it."""
+        return _build(cls, values, "config")
+
+
+def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:
+    known = {f.name: f for f in fields(kind)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        msg = f"{where} has unknown keys {unknown}. Known keys: {sorted(known)}."
+        raise ValueError(msg)
+    arguments = {}
+    for name, value in values.items():
+        default = known[name].default_factory
+        nested = isinstance(default, type) and is_dataclass(default)
+        arguments[name] = _build(default, value, f"{where}.{name}") if nested else value
+    return kind(**arguments)

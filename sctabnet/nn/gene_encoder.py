@@ -1,0 +1,224 @@
+"""Gene-token TabNet: sequential attention over a cell's list of genes.
+
+Legend of suffixes: n cells, g genes, k listed genes of all cells, d embedding, s decision steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from sctabnet.nn.feature_transformer import FeatureTransformer
+from sctabnet.nn.gene_table import GeneTable
+from sctabnet.nn.glu_linear import glu_linear
+from sctabnet.nn.tokens import Tokens
+from sctabnet.ops import gene_dot, gene_sum, masked_gene_sum, ragged_entmax, row_index, segment_sum
+
+ALPHA = {"softmax": 1.0, "entmax15": 1.5, "sparsemax": 2.0}
+
+
+@dataclass(slots=True)
+class EncoderOutput:
+    """What one pass gives: prediction and explanation come from the same tensors.
+
+    Parameters
+    ----------
+    embedding
+        (n, n_d), the sum over steps of ReLU(d^s).
+    masks
+        One (k,) tensor per step; the weights of each cell sum to 1.
+    step_weights
+        (n, s), the share of step s in the embedding, TabNet's eta_s normalised over steps.
+    sparsity
+        Scalar, mean entropy of the masks over steps and cells (TabNet's L_sparse).
+    """
+
+    embedding: Tensor
+    masks: list[Tensor]
+    step_weights: Tensor
+    sparsity: Tensor
+
+    def aggregate_mask(self, offsets: Tensor) -> Tensor:
+        """Return the step-weighted mask (k,), which sums to 1 over each cell's list."""
+        weights = self.step_weights[row_index(offsets)]
+        return (torch.stack(self.masks, 1) * weights).sum(1)
+
+
+class GeneEncoder(nn.Module):
+    r"""TabNet whose first linear layer is a sum of gene embeddings and whose mask is attention.
+
+    With prior :math:`p^0 = 1` and :math:`a^0 = [\Phi_0(\sum_i \nu_i e_{g_i}, c)]_{att}`, for every
+    decision step s:
+
+    .. math::
+        z_i &= p_i (\tau_s \langle q_s(a^{s-1}), k^s_{g_i} \rangle + b^s_{g_i}) \\
+        m &= \mathrm{entmax}_\alpha(z), \qquad p_i \leftarrow p_i (\gamma - m_i) \\
+        (d^s, a^s) &= \Phi_s(\sum_i m_i \nu_i e_{g_i}, c)
+
+    A cell is a list of (gene id, value); nothing depends on column position. The algebra is that
+    of TabNet (Arik and Pfister, arXiv 1908.07442); with ``panel`` support and frozen batch norms
+    it equals the dense network exactly.
+
+    Parameters
+    ----------
+    gene_keys_g
+        int64 (g,), one key per gene of the vocabulary.
+    config
+        Sizes and choices.
+    covariate_dim
+        Width of the covariate embedding c; 0 for none.
+    seed
+        Seed of the gene tables.
+    """
+
+    @dataclass(kw_only=True, slots=True)
+    class Config:
+        """Sizes and choices of the encoder."""
+
+        n_d: int = 32
+        """Width of the decision output, the embedding."""
+        n_a: int = 32
+        """Width of the attention state."""
+        n_steps: int = 3
+        """Decision steps."""
+        gamma: float = 1.3
+        """Relaxation of the prior: 1 forces new genes at every step."""
+        n_shared: int = 2
+        """GLU layers shared by all steps, the gene embedding counted as the first."""
+        n_independent: int = 2
+        """GLU layers of each step's own."""
+        mask: Literal["softmax", "entmax15", "sparsemax"] = "entmax15"
+        """Activation of the masks."""
+        support: Literal["expressed", "panel"] = "expressed"
+        """Genes over which a mask may spread."""
+        shared_keys: bool = False
+        """One key per gene for all steps, instead of one per step."""
+        ghost_size: int = 128
+        """Cells per ghost batch."""
+        momentum: float = 0.02
+        """Momentum of the batch norms."""
+
+        def __post_init__(self) -> None:
+            if min(self.n_d, self.n_a, self.n_steps, self.n_shared) < 1 or self.n_independent < 0:
+                msg = (
+                    "n_d, n_a, n_steps and n_shared must be at least 1 and n_independent at least "
+                    f"0. Found n_d={self.n_d}, n_a={self.n_a}, n_steps={self.n_steps}, "
+                    f"n_shared={self.n_shared}, n_independent={self.n_independent}."
+                )
+                raise ValueError(msg)
+            if self.gamma < 1:
+                msg = f"gamma must be at least 1. Found {self.gamma}. TabNet uses 1.0 to 2.0."
+                raise ValueError(msg)
+            if self.mask not in ALPHA:
+                msg = f"mask={self.mask!r} is not known. Choose one of {sorted(ALPHA)}."
+                raise ValueError(msg)
+
+    def __init__(
+        self, gene_keys_g: Tensor, config: Config, *, covariate_dim: int = 0, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.config = config
+        width = config.n_d + config.n_a
+        n_genes = len(gene_keys_g)
+        self.register_buffer("mean", torch.zeros(n_genes))
+        self.register_buffer("std", torch.ones(n_genes))
+        # mean mask over held-out training cells: how much a missing gene takes from the model
+        self.register_buffer("attention", torch.zeros(n_genes))
+        self.embeddings = GeneTable(gene_keys_g, 2 * width, name="embeddings", std=0.1, seed=seed)
+        n_tables = 1 if config.shared_keys else config.n_steps
+        self.keys = nn.ModuleList(
+            GeneTable(gene_keys_g, config.n_a, name=f"keys{i}", std=config.n_a**-0.5, seed=seed)
+            for i in range(n_tables)
+        )
+        self.biases = nn.ModuleList(
+            GeneTable(gene_keys_g, 1, name=f"biases{i}", std=0, seed=seed)
+            for i in range(config.n_steps)
+        )
+        self.queries = nn.ModuleList(
+            nn.Linear(config.n_a, config.n_a, bias=False) for _ in range(config.n_steps)
+        )
+        self.temperatures = nn.Parameter(torch.ones(config.n_steps))
+        self.shared = nn.ModuleList(glu_linear(width, width) for _ in range(config.n_shared - 1))
+        self.transformers = nn.ModuleList(
+            FeatureTransformer(
+                width,
+                self.shared,
+                config.n_independent,
+                ghost_size=config.ghost_size,
+                momentum=config.momentum,
+            )
+            for _ in range(config.n_steps + 1)
+        )
+        self.covariates = nn.Linear(covariate_dim, 2 * width, bias=False) if covariate_dim else None
+        if self.covariates is not None:
+            nn.init.zeros_(self.covariates.weight)
+
+    def forward(
+        self, tokens: Tokens, covariates_nd: Tensor | None = None, weights_n: Tensor | None = None
+    ) -> EncoderOutput:
+        """Encode n cells.
+
+        Parameters
+        ----------
+        tokens
+            The cells' lists.
+        covariates_nd
+            (n, covariate_dim) summed covariate embeddings, or None.
+        weights_n
+            (n,) cells of weight 0 enter no batch statistic; None means all count.
+        """
+        config, alpha = self.config, ALPHA[self.config.mask]
+        indices, offsets, table = tokens.indices, tokens.offsets, self.embeddings()
+        shift = 0.0
+        if self.covariates is not None and covariates_nd is not None:
+            shift = self.covariates(covariates_nd)
+        whole = gene_sum(tokens.scaled, indices, offsets, table) - self._centre(tokens, table)
+        attention = self.transformers[0](whole + shift, weights_n)[:, config.n_d :]
+        prior = torch.ones_like(tokens.nu)
+        masks, decisions, entropies = [], [], []
+        for step in range(config.n_steps):
+            query = self.queries[step](attention) * self.temperatures[step]
+            keys = self.keys[0 if config.shared_keys else step]()
+            bias = self.biases[step]().squeeze(1)[indices]
+            mask = ragged_entmax(
+                prior * (gene_dot(query, keys, indices, offsets) + bias), offsets, alpha
+            )
+            prior = prior * (config.gamma - mask)
+            attended = masked_gene_sum(mask, tokens.nu, indices, offsets, table)
+            out = self.transformers[step + 1](attended + shift, weights_n)
+            decisions.append(torch.relu(out[:, : config.n_d]))
+            attention = out[:, config.n_d :]
+            masks.append(mask)
+            entropies.append(segment_sum(-mask * torch.log(mask + 1e-15), offsets))
+        contributions = torch.stack([d.sum(1) for d in decisions], 1)
+        total = contributions.sum(1, keepdim=True)
+        uniform = torch.full_like(contributions, 1 / config.n_steps)
+        step_weights = torch.where(total > 0, contributions / total.clamp_min(1e-12), uniform)
+        entropy_n = torch.stack(entropies, 1).mean(1)
+        if weights_n is None:
+            sparsity = entropy_n.mean()
+        else:
+            sparsity = (entropy_n * weights_n).sum() / weights_n.sum().clamp_min(1e-12)
+        return EncoderOutput(
+            embedding=torch.stack(decisions).sum(0),
+            masks=masks,
+            step_weights=step_weights,
+            sparsity=sparsity,
+        )
+
+    def _centre(self, tokens: Tokens, table: Tensor) -> Tensor:
+        """Return the sum of mu/sigma e over the genes that each cell's panel measured, (n, d).
+
+        It depends on the panel alone, so it is computed once per source. Genes hidden by masked
+        pretraining count as unmeasured: they must not read as measured and silent.
+        """
+        ratio = self.mean / self.std
+        sources, where = torch.unique(tokens.source_ids, return_inverse=True)
+        centre = ((tokens.panel[sources] * ratio) @ table[:-1])[where]
+        if tokens.hidden_indices is not None and tokens.hidden_offsets is not None:
+            hidden = ratio[tokens.hidden_indices]
+            centre = centre - gene_sum(hidden, tokens.hidden_indices, tokens.hidden_offsets, table)
+        return centre

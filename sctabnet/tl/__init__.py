@@ -1,0 +1,7 @@
+"""AnnData in, AnnData out: apply a trained model."""
+
+from sctabnet.tl._embed import embed
+from sctabnet.tl._gene_importance import gene_importance
+from sctabnet.tl._transfer_labels import transfer_labels
+
+__all__ = ["embed", "gene_importance", "transfer_labels"]

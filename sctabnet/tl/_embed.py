@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+from anndata import AnnData
+from tqdm.auto import tqdm
+
+from sctabnet._keys import Keys
+from sctabnet._settings import settings
+from sctabnet.model.model import Model
+from sctabnet.tl._open_query import open_query
+from sctabnet.tl._params import params
+
+
+def embed(
+    adata: AnnData,
+    model: Model,
+    *,
+    layer: str | None = None,
+    key_added: str = "sctabnet",
+    copy: bool = False,
+) -> AnnData | None:
+    """Write the encoder's embedding of every cell.
+
+    Parameters
+    ----------
+    adata
+        Cells; in memory or backed.
+    model
+        Pretrained or fine-tuned model.
+    layer
+        Layer to read, ``"raw"`` for ``.raw``, or None for ``X``.
+    key_added
+        Prefix of the slots.
+    copy
+        Return a copy instead of writing into ``adata``.
+
+    Returns
+    -------
+    Returns ``None`` if ``copy=False``, else the AnnData. Sets the following fields:
+
+    ``adata.obsm["X_" + key_added]``
+        float32 (cells, n_d); for ``sc.pp.neighbors(adata, use_rep="X_sctabnet")``.
+    ``adata.uns[key_added]["params"]``
+        How it was made.
+
+    Raises
+    ------
+    ValueError, KeyError
+        If the data do not fit the model; ``adata`` is unchanged then.
+    """
+    keys = Keys(key_added)
+    corpus = open_query(adata, model, layer=layer)
+    embedding = np.zeros((corpus.n_cells, model.config.encoder.n_d), dtype=np.float32)
+    minibatches = corpus.minibatches(minibatch_size=settings.minibatch_size)
+    with tqdm(
+        total=corpus.n_cells, unit="cell", desc="embed", disable=not settings.progress_bar
+    ) as bar:
+        for minibatch, prediction in model.predict(minibatches):
+            rows = minibatch.row_ids.cpu().numpy()
+            embedding[rows] = prediction.encoded.embedding.cpu().numpy()
+            bar.update(len(rows))
+    result = adata.copy() if copy else adata
+    result.obsm[keys.embedding] = embedding
+    result.uns[keys.uns] = result.uns.get(keys.uns, {}) | params("embed", model, layer=layer)
+    return result if copy else None

@@ -1,0 +1,42 @@
+"""Open the cells that a model is applied to, and refuse what it cannot read."""
+
+from __future__ import annotations
+
+from anndata import AnnData
+
+from sctabnet import _checks
+from sctabnet.data.corpus import Corpus
+from sctabnet.model.model import Model
+
+
+def open_query(adata: AnnData, model: Model, *, layer: str | None) -> Corpus:
+    """Return the cells of ``adata`` aligned to the genes of ``model``.
+
+    Covariates that the model knows are read where ``adata.obs`` has them; a level that the model
+    never saw, or a missing column, is "unknown", which the model was trained for.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 50 shared genes, a gene has two columns, or the values are of a
+        kind that the model does not take. With more shared genes but not all, a warning tells how
+        many, and which share of the model's attention they carry.
+    """
+    _checks.check_layer(adata, layer)
+    keys = [key for key in model.covariates if key in adata.obs]
+    corpus = Corpus.open(
+        adata,
+        layer=layer,
+        vocabulary=model.vocabulary,
+        covariate_keys=keys,
+        covariate_levels={key: model.covariates[key] for key in keys},
+    )
+    attention = model.network.encoder.attention.cpu()
+    share = None
+    if attention.sum() > 0:
+        share = float(attention[corpus.measured[0]].sum() / attention.sum())
+    _checks.check_shared_genes(corpus.alignments[0], attention_share=share, stacklevel=3)
+    accepted = {"counts"} if model.config.accepts == "counts" else {"counts", "log1p"}
+    name = "adata.X" if layer is None else f"layer={layer!r}"
+    _checks.check_kind_accepted(corpus.value_kind, accepted, name=name)
+    return corpus

@@ -1,0 +1,77 @@
+"""Options of a training run, given by nested configuration or by plain names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from difflib import get_close_matches
+from typing import Any, Self
+
+from sctabnet.model.model_config import ModelConfig
+from sctabnet.train.trainer_config import TrainerConfig
+
+
+@dataclass(kw_only=True, slots=True)
+class Choices:
+    """Model and training loop of one run."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """Encoder and heads."""
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    """Training loop."""
+
+    @classmethod
+    def given(cls, start: Choices | None = None, **config: Any) -> Self:
+        """Return the choices after applying ``config`` to ``start`` (the defaults if None).
+
+        Names are those of the nested configuration (``model=``, ``trainer=``, as objects or
+        mappings) or of any single option in it (``n_d=64``, ``max_epochs=5``).
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown; the closest known name is shown.
+        """
+        result = start or cls()
+        for name, value in config.items():
+            result, found = _assign(result, name, value)
+            if not found:
+                known = sorted(set(_names(result)))
+                close = get_close_matches(name, known, n=1)
+                hint = f" Did you mean {close[0]!r}?" if close else f" Known options: {known}."
+                msg = f"Unknown option {name!r}.{hint}"
+                raise ValueError(msg)
+        return result
+
+
+def _names(config: Any) -> list[str]:
+    names = []
+    for f in fields(config):
+        names.append(f.name)
+        value = getattr(config, f.name)
+        if is_dataclass(value):
+            names += _names(value)
+    return names
+
+
+def _assign(config: Any, name: str, value: Any) -> tuple[Any, bool]:
+    """Return a copy of ``config`` in which the first option called ``name`` has ``value``."""
+    own = {f.name for f in fields(config)}
+    if name in own:
+        current = getattr(config, name)
+        if is_dataclass(current) and isinstance(value, Mapping):
+            for key, inner in value.items():
+                current, found = _assign(current, key, inner)
+                if not found:
+                    close = get_close_matches(key, _names(current), n=1)
+                    msg = f"Unknown option {name}.{key}. Closest: {close or _names(current)}."
+                    raise ValueError(msg)
+            value = current
+        return replace(config, **{name: value}), True
+    for f in fields(config):
+        nested = getattr(config, f.name)
+        if is_dataclass(nested):
+            changed, found = _assign(nested, name, value)
+            if found:
+                return replace(config, **{f.name: changed}), True
+    return config, False

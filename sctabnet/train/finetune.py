@@ -1,0 +1,172 @@
+"""Learn labels, from scratch or from a pretrained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sctabnet import _checks
+from sctabnet.data.corpus import Corpus
+from sctabnet.data.open_sources import Source
+from sctabnet.genes.gene_vocabulary import GeneVocabulary
+from sctabnet.model.copy_weights import copy_weights
+from sctabnet.model.model import Model
+from sctabnet.train.accepted_input import accepted_input
+from sctabnet.train.calibrate import calibrate
+from sctabnet.train.choices import Choices
+from sctabnet.train.fit import fit
+from sctabnet.train.gene_statistics import gene_statistics
+from sctabnet.train.mean_attention import mean_attention
+from sctabnet.train.split_cells import split_cells
+from sctabnet.train.wide_path import WidePath
+
+
+def finetune(
+    source: Source,
+    *,
+    init: Model | str | Path | None = None,
+    labels_key: str | None = None,
+    batch_key: str | None = None,
+    layer: str | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    **config: Any,
+) -> Model:
+    """Train a model to name cell types.
+
+    The wide path, a logistic regression over genes, is fitted to convergence first; the TabNet
+    term is trained beside it and enters the answer only if held-out cells are predicted better
+    with it. Confidences are calibrated on cells that were held out.
+
+    Parameters
+    ----------
+    source
+        An AnnData, a path, a list of paths, or a prepared corpus; raw counts or log1p values.
+    init
+        Pretrained model, or the folder of one. Its genes are kept; genes that only the new data
+        have are added.
+    labels_key
+        Column of ``.obs`` with the labels. Missing values are unlabelled cells.
+    batch_key
+        Column of ``.obs`` with the experimental batch. Where it has two levels or more, whole
+        batches are held out to choose the penalty and the epoch.
+    layer
+        Layer to read, ``"raw"`` for ``.raw``, or None for ``X``.
+    out
+        Folder to write the model to, or None.
+    seed
+        Same seed, same data, same device: same bits.
+    **config
+        Options by name, see :class:`~sctabnet.train.choices.Choices`.
+
+    Returns
+    -------
+    Model with a label head.
+
+    Raises
+    ------
+    ValueError, KeyError
+        If the data or an option cannot be used; nothing is written then.
+    """
+    if labels_key is None:
+        msg = "labels_key was not given. Name the column of .obs that holds the labels."
+        raise ValueError(msg)
+    start = Model.load(init) if isinstance(init, str | Path) else init
+    choices = Choices.given(_start(start), **config)
+    covariate_keys = () if batch_key is None else (batch_key,)
+    corpus = Corpus.open(
+        source, layer=layer, labels_key=labels_key, covariate_keys=covariate_keys
+    )
+    if start is not None and start.vocabulary != corpus.vocabulary:
+        both = GeneVocabulary.union([start.vocabulary.ids, corpus.vocabulary.ids])
+        corpus = Corpus.open(
+            source,
+            layer=layer,
+            labels_key=labels_key,
+            covariate_keys=covariate_keys,
+            vocabulary=both,
+        )
+    _checks.check_labels(corpus.labels, labels_key=labels_key)
+    choices.model.seed = seed
+    choices.model.accepts = accepted_input(corpus)
+    model = Model(
+        choices.model,
+        corpus.vocabulary,
+        labels=corpus.labels,
+        covariates=corpus.covariate_levels,
+        history=start.history if start is not None else (),
+    )
+    network = model.network
+    labels = corpus.label_codes
+    labelled = np.flatnonzero(labels >= 0)
+    groups = corpus.covariate_codes(batch_key) if batch_key is not None else None
+    train, validation = _hold_out(labelled, labels, groups, choices, seed)
+    mean, std = gene_statistics(corpus.minibatches(train), len(corpus.vocabulary))
+    measured = np.asarray(corpus.measured).any(0)
+    network.encoder.mean.copy_(mean)
+    network.encoder.std.copy_(std)
+    if start is not None:
+        copy_weights(start, model)
+        # the wide path is centred on the labelled cells; genes they lack keep the old centre
+        network.encoder.mean[measured] = mean[measured]
+        network.encoder.std[measured] = std[measured]
+    head = choices.model.labels
+    wide, logits = None, None
+    if head.wide:
+        wide = WidePath(corpus, train, groups, network.encoder.mean, random_state=seed)
+        wide.put_into(network)
+        logits = wide.training_logits(network, corpus, train)
+    result: dict[str, Any] = {}
+    if head.deep:
+        result = fit(
+            network,
+            corpus,
+            task="labels",
+            train_rows=train,
+            validation_rows=validation,
+            config=choices.trainer,
+            seed=seed,
+            wide_out_of_fold=logits,
+        )
+    result |= calibrate(model, corpus, validation, wide)
+    network.encoder.attention.copy_(mean_attention(model, corpus, validation))
+    if wide is not None:
+        wide.refit(corpus, labelled, random_state=seed)
+        wide.put_into(network)
+        result |= {"ridge_c": wide.c}
+    model.history.append(
+        {
+            "task": "labels",
+            "n_cells": len(labelled),
+            "data": corpus.fingerprint,
+            "labels_key": labels_key,
+            "batch_key": batch_key,
+            **result,
+        }
+    )
+    if out is not None:
+        model.save(out)
+    return model
+
+
+def _start(model: Model | None) -> Choices | None:
+    """Start from the options of the model that is fine-tuned: its sizes must stay."""
+    return None if model is None else Choices(model=type(model.config).from_dict(model.config.to_dict()))
+
+
+def _hold_out(
+    labelled: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64] | None,
+    choices: Choices,
+    seed: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return training and validation rows; whole batches are held out where there are several."""
+    n_folds = max(2, round(1 / choices.trainer.validation_fraction))
+    inner = None if groups is None else groups[labelled]
+    folds = split_cells(labels[labelled], inner, n_folds=n_folds, random_state=seed)
+    validation = labelled[folds[0]]
+    return np.setdiff1d(labelled, validation), validation

@@ -1,0 +1,159 @@
+"""Run Lightning over the cells of a corpus and keep the best weights."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import ceil
+from typing import Any, Literal
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sctabnet._settings import settings
+from sctabnet.data.corpus import Corpus
+from sctabnet.data.minibatch import Minibatch
+from sctabnet.model.network import Network
+from sctabnet.train.lightning_network import LightningNetwork
+from sctabnet.train.trainer_config import TrainerConfig
+
+
+def fit(
+    network: Network,
+    corpus: Corpus,
+    *,
+    task: Literal["reconstruct", "labels"],
+    train_rows: NDArray[np.int64],
+    validation_rows: NDArray[np.int64],
+    config: TrainerConfig,
+    seed: int,
+    wide_out_of_fold: Tensor | None = None,
+) -> dict[str, Any]:
+    """Train ``network`` in place and leave it at its best epoch.
+
+    Parameters
+    ----------
+    network
+        Trained in place; ends in evaluation mode with the weights of the epoch that had the
+        lowest loss on the validation cells.
+    corpus
+        Where the cells are read from.
+    task, config, seed, wide_out_of_fold
+        See :class:`~sctabnet.train.lightning_network.LightningNetwork`.
+    train_rows, validation_rows
+        int64 row ids in the corpus, disjoint.
+
+    Returns
+    -------
+    JSON types: epochs run, best epoch, best validation loss.
+    """
+    steps = ceil(len(train_rows) / config.minibatch_size) * config.max_epochs
+    module = LightningNetwork(
+        network,
+        task=task,
+        config=config,
+        total_steps=steps,
+        seed=seed,
+        wide_out_of_fold=wide_out_of_fold,
+    )
+    best = _KeepBest()
+    callbacks: list[lightning.Callback] = [
+        best,
+        EarlyStopping("val_loss", patience=config.patience, check_finite=True),
+    ]
+    if settings.progress_bar:
+        callbacks.append(TQDMProgressBar(refresh_rate=5))
+    with _quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        trainer = lightning.Trainer(
+            max_epochs=config.max_epochs,
+            accelerator=config.accelerator,
+            devices=config.devices,
+            num_nodes=config.num_nodes,
+            precision=config.precision,  # type: ignore[arg-type]
+            gradient_clip_val=config.gradient_clip,
+            callbacks=callbacks,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=settings.progress_bar,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(
+            module,
+            _Cells(corpus, train_rows, config.minibatch_size, seed, shuffle=True),
+            _Cells(corpus, validation_rows, config.minibatch_size, seed, shuffle=False),
+        )
+    if best.weights is not None:
+        network.load_state_dict(best.weights)
+    network.eval()
+    return {"epochs": trainer.current_epoch, "best_epoch": best.epoch, "val_loss": best.loss}
+
+
+class _Cells:
+    """Minibatches of some rows of a corpus, in a new order every epoch if shuffled."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        rows: NDArray[np.int64],
+        minibatch_size: int,
+        seed: int,
+        *,
+        shuffle: bool,
+    ) -> None:
+        self.corpus, self.rows, self.minibatch_size = corpus, rows, minibatch_size
+        self.seed, self.shuffle, self.epoch = seed, shuffle, 0
+
+    def __len__(self) -> int:
+        return ceil(len(self.rows) / self.minibatch_size)
+
+    def __iter__(self) -> Iterator[Minibatch]:
+        yield from self.corpus.minibatches(
+            self.rows,
+            minibatch_size=self.minibatch_size,
+            shuffle=self.shuffle,
+            seed=self.seed,
+            epoch=self.epoch,
+        )
+        self.epoch += 1
+
+
+class _KeepBest(lightning.Callback):
+    """Keep the weights of the epoch with the lowest validation loss in memory."""
+
+    def __init__(self) -> None:
+        self.loss, self.epoch = float("inf"), -1
+        self.weights: dict[str, Tensor] | None = None
+
+    def on_validation_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        loss = float(trainer.callback_metrics["val_loss"])
+        if loss < self.loss:
+            self.loss, self.epoch = loss, trainer.current_epoch
+            self.weights = copy.deepcopy(pl_module.network.state_dict())  # type: ignore[union-attr]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's advice on data loader workers and devices off the user's screen."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

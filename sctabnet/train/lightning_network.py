@@ -1,0 +1,129 @@
+"""One LightningModule for both jobs: masked pretraining and learning labels."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import lightning
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sctabnet.data.minibatch import Minibatch
+from sctabnet.model.network import Network
+from sctabnet.train.trainer_config import TrainerConfig
+
+
+class LightningNetwork(lightning.LightningModule):
+    """Losses, optimiser and schedule of a :class:`~sctabnet.model.network.Network`.
+
+    Parameters
+    ----------
+    network
+        What is trained, in place.
+    task
+        ``"reconstruct"`` or ``"labels"``.
+    config
+        Choices of the training loop.
+    total_steps
+        Optimiser steps of the whole run, for the schedule.
+    seed
+        Keys the hidden genes and dropped covariates.
+    wide_out_of_fold
+        (rows of the corpus, c) logits of the logistic regression for training cells it had not
+        seen. The TabNet term must learn what the regression gets wrong on new cells, and on cells
+        that it was fitted on it gets almost nothing wrong.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        task: Literal["reconstruct", "labels"],
+        config: TrainerConfig,
+        total_steps: int,
+        seed: int,
+        wide_out_of_fold: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.task = task
+        self.config = config
+        self.total_steps = total_steps
+        self.seed = seed
+        self.wide_out_of_fold = wide_out_of_fold
+
+    def training_step(self, minibatch: Minibatch, _: int) -> Tensor:
+        """Return the loss of one minibatch."""
+        epoch = self.current_epoch
+        if self.task == "reconstruct":
+            loss, *_rest, encoded = self.network.reconstruction_loss(
+                minibatch, seed=self.seed, epoch=epoch
+            )
+        else:
+            prediction = self.network(minibatch, epoch=epoch)
+            encoded = prediction.encoded
+            loss = self._label_loss(minibatch, encoded.embedding)
+        loss = loss + self.config.sparsity_weight * encoded.sparsity
+        self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(minibatch))
+        return loss
+
+    def validation_step(self, minibatch: Minibatch, _: int) -> None:
+        """Log the loss of held-out cells; the hidden genes are the same in every epoch."""
+        if self.task == "reconstruct":
+            loss, *_rest = self.network.reconstruction_loss(
+                minibatch, seed=self.seed, epoch=-1, train=False
+            )
+        else:
+            logits = self.network(minibatch).logits
+            loss = _cross_entropy(logits, minibatch)
+        self.log(
+            "val_loss", loss, prog_bar=True, on_epoch=True,
+            batch_size=max(int((minibatch.weights > 0).sum()), 1),
+        )  # fmt: skip
+
+    def _label_loss(self, minibatch: Minibatch, embedding: Tensor) -> Tensor:
+        head = self.network.labels
+        assert head is not None, "a network without a label head cannot learn labels"
+        deep = head.deep(embedding)
+        loss = _cross_entropy(deep, minibatch, head.config.label_smoothing)
+        if not head.config.wide:
+            return loss
+        # The TabNet term has a loss of its own too: through a gate of zero it would learn nothing.
+        assert self.wide_out_of_fold is not None, "the wide path is fitted before training"
+        wide = self.wide_out_of_fold[minibatch.row_ids.clamp_min(0).cpu()].to(deep)
+        return loss + _cross_entropy(wide + head.gate * deep, minibatch)
+
+    def configure_optimizers(self) -> dict[str, object]:
+        """AdamW, linear warm-up over a tenth of the steps, cosine decay to zero."""
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.dim() > 1]},
+            {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(
+            groups, lr=self.config.learning_rate, weight_decay=self.config.weight_decay
+        )
+        warmup = max(1, self.total_steps // 10)
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / warmup
+            progress = (step - warmup) / max(1, self.total_steps - warmup)
+            return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def _cross_entropy(logits: Tensor, minibatch: Minibatch, smoothing: float = 0.0) -> Tensor:
+    """Return the mean over cells that count and have a label."""
+    weights = minibatch.weights * (minibatch.labels >= 0)
+    loss = F.cross_entropy(
+        logits, minibatch.labels.clamp_min(0), reduction="none", label_smoothing=smoothing
+    )
+    return (loss * weights).sum() / weights.sum().clamp_min(1e-12)

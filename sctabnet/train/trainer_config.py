@@ -1,0 +1,49 @@
+"""How a network is fitted: optimiser, schedule, devices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(kw_only=True, slots=True)
+class TrainerConfig:
+    """Choices of the training loop."""
+
+    max_epochs: int = 60
+    """Passes over the training cells at most."""
+    minibatch_size: int = 256
+    """Cells per optimiser step, over all processes."""
+    learning_rate: float = 5e-3
+    """Peak learning rate; one warm-up and a cosine decay to zero."""
+    weight_decay: float = 1e-2
+    """AdamW's decoupled weight decay."""
+    sparsity_weight: float = 1e-4
+    """Weight of the masks' mean entropy in the loss."""
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
+    patience: int = 8
+    """Epochs without improvement on the validation cells before training stops."""
+    validation_fraction: float = 0.1
+    """Share of the cells that is held out to choose the epoch and to calibrate."""
+    accelerator: str = "auto"
+    """Lightning's accelerator: auto, cpu, gpu."""
+    devices: int = 1
+    """Devices per node."""
+    num_nodes: int = 1
+    """Nodes."""
+    precision: str = "32-true"
+    """Lightning's precision, for instance bf16-mixed on CUDA."""
+
+    def __post_init__(self) -> None:
+        if min(self.max_epochs, self.minibatch_size, self.devices, self.num_nodes) < 1:
+            msg = (
+                "max_epochs, minibatch_size, devices and num_nodes must be at least 1. Found "
+                f"{self.max_epochs}, {self.minibatch_size}, {self.devices}, {self.num_nodes}."
+            )
+            raise ValueError(msg)
+        if not 0 < self.validation_fraction < 1:
+            msg = (
+                "validation_fraction must lie between 0 and 1. Found "
+                f"{self.validation_fraction}. Try 0.1."
+            )
+            raise ValueError(msg)

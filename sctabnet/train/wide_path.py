@@ -1,0 +1,128 @@
+"""Fit the wide path: logistic regression over genes, computed on the stream."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sctabnet.data.corpus import Corpus
+from sctabnet.model.network import Network
+from sctabnet.nn.normalise import normalise
+from sctabnet.train.ridge import MAX_DENSE, RidgeFit, ridge
+from sctabnet.train.split_cells import split_cells
+
+MAX_CELLS = 30_000
+N_FOLDS = 3
+
+
+class WidePath:
+    """The ridge logistic regression of some labelled cells, ready to be put into a network.
+
+    Parameters
+    ----------
+    corpus
+        Where the cells are read from.
+    rows
+        int64 rows of labelled cells. At most 6,000 of them choose the penalty and give
+        out-of-fold logits, at most 30,000 enter the final fit, both stratified by label.
+    groups
+        int64 codes (n_cells of the corpus,) that inner folds keep whole, or None.
+    mean_g
+        (g,) centre of each gene: what an unmeasured gene is taken to be.
+    random_state
+        Seed of the folds and of the sample.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        rows: NDArray[np.int64],
+        groups: NDArray[np.int64] | None,
+        mean_g: Tensor,
+        *,
+        random_state: int,
+    ) -> None:
+        self.n_labels = len(corpus.labels)
+        self._mean = mean_g
+        chosen = _sample(rows, corpus.label_codes, MAX_DENSE, random_state)
+        x, labels = _features(corpus, chosen, mean_g), corpus.label_codes[chosen]
+        inner = None if groups is None else groups[chosen]
+        folds = split_cells(labels, inner, n_folds=N_FOLDS, random_state=random_state)
+        fitted = ridge(x, labels, self.n_labels, folds)
+        self.out_of_fold = fitted.out_of_fold
+        self.scored_rows = chosen
+        self.c, self.log_loss = fitted.c, fitted.log_loss
+        if len(chosen) < len(rows):
+            fitted = self._fit(corpus, rows, random_state)
+        self._fitted = fitted
+
+    def _fit(self, corpus: Corpus, rows: NDArray[np.int64], random_state: int) -> RidgeFit:
+        rows = _sample(rows, corpus.label_codes, MAX_CELLS, random_state)
+        x = _features(corpus, rows, self._mean)
+        labels = corpus.label_codes[rows]
+        return ridge(x, labels, self.n_labels, [], penalties=(self.c,))
+
+    def refit(self, corpus: Corpus, rows: NDArray[np.int64], *, random_state: int) -> None:
+        """Fit again on other cells with the penalty that was chosen."""
+        self._fitted = self._fit(corpus, rows, random_state)
+
+    def put_into(self, network: Network) -> None:
+        """Write the weights into the network's label head."""
+        head = network.labels
+        assert head is not None, "only a network with a label head has a wide path"
+        weight = torch.from_numpy(np.ascontiguousarray(self._fitted.weight))
+        bias = torch.from_numpy(self._fitted.bias) + self._mean.double() @ weight
+        with torch.no_grad():
+            head.wide.weight[:-1] = weight.to(head.wide.weight)
+            head.bias.copy_(bias)
+
+    def training_logits(self, network: Network, corpus: Corpus, rows: NDArray[np.int64]) -> Tensor:
+        """Return (n_cells, c) logits that had not seen their cell, zero for other cells.
+
+        Cells in an inner fold take the out-of-fold logits; the others what the network's wide
+        path says, scaled by nothing: they were not all used to choose the penalty.
+        """
+        logits = torch.zeros(corpus.n_cells, self.n_labels)
+        with torch.inference_mode():
+            for minibatch in corpus.minibatches(rows, minibatch_size=1024):
+                tokens = network.tokens(minibatch)
+                assert network.labels is not None
+                logits[minibatch.row_ids] = network.labels.wide_logits(
+                    tokens, network.encoder.mean
+                )
+        known = np.isfinite(self.out_of_fold).all(1)
+        logits[self.scored_rows[known]] = torch.from_numpy(self.out_of_fold[known]).float()
+        return logits
+
+
+def _sample(
+    rows: NDArray[np.int64], labels: NDArray[np.int64], most: int, random_state: int
+) -> NDArray[np.int64]:
+    """Return at most ``most`` of the rows with the shares of the labels kept, sorted."""
+    if len(rows) <= most:
+        return np.sort(rows)
+    rng = np.random.default_rng(random_state)
+    share = most / len(rows)
+    kept = []
+    for label in np.unique(labels[rows]):
+        members = rows[labels[rows] == label]
+        kept.append(rng.permutation(members)[: max(2, int(share * len(members)))])
+    return np.sort(np.concatenate(kept))
+
+
+def _features(corpus: Corpus, rows: NDArray[np.int64], mean_g: Tensor) -> sp.csr_array:
+    """Return (rows, g) log1p values; genes that a source did not measure take their mean."""
+    blocks = []
+    mean = mean_g.double().numpy()
+    for minibatch in corpus.minibatches(rows, minibatch_size=4096):
+        x = normalise(minibatch).double().numpy()
+        shape = (len(minibatch), len(mean))
+        block = sp.csr_array((x, minibatch.indices.numpy(), minibatch.offsets.numpy()), shape)
+        unmeasured = ~minibatch.measured[minibatch.source_ids].numpy()
+        if unmeasured.any():
+            block = sp.csr_array(block + sp.csr_array(unmeasured * mean))
+        blocks.append(block)
+    return sp.csr_array(sp.vstack(blocks))
