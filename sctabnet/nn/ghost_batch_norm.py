@@ -73,102 +73,89 @@ class GhostBatchNorm(nn.Module):
         ``(n, d)``, dtype of ``x_nd``.
         """
         x32_nd = x_nd.float() if x_nd.dtype in (torch.float16, torch.bfloat16) else x_nd
-        if self.training and len(x_nd) > 0:
-            return self._by_ghost(x32_nd, weights_n).to(x_nd.dtype)
-        out_nd = F.batch_norm(
-            x32_nd,
+        if not self.training or len(x_nd) == 0:
+            return self._native(x32_nd, training=False).to(x_nd.dtype)
+        chunks = x32_nd.chunk(ceil(len(x_nd) / self.ghost_size))
+        if weights_n is None and len(chunks[-1]) > 1:
+            normal = [self._native(chunk_rd, training=True) for chunk_rd in chunks]
+            out_nd = torch.cat(normal) if len(normal) > 1 else normal[0]
+        else:
+            counted_n = x32_nd.new_ones(len(x_nd)) if weights_n is None else weights_n > 0
+            out_nd = self._counted(x32_nd, counted_n.to(x32_nd.dtype), len(chunks))
+        return out_nd.to(x_nd.dtype)
+
+    def _native(self, x_rd: Tensor, *, training: bool) -> Tensor:
+        return F.batch_norm(
+            x_rd,
             self.running_mean_d,
             self.running_variance_d,
             self.weight,
             self.bias,
-            training=False,
+            training=training,
+            momentum=self.momentum,
             eps=self.eps,
         )
-        return out_nd.to(x_nd.dtype)
 
-    def _by_ghost(self, x_nd: Tensor, weights_n: Tensor | None) -> Tensor:
+    def _counted(self, x_nd: Tensor, counted_n: Tensor, n_chunks: int) -> Tensor:
         n, d = x_nd.shape
-        rows = ceil(n / ceil(n / self.ghost_size))
-        n_ghosts = ceil(n / rows)
-        n_padding = n_ghosts * rows - n
-        counted_mr1 = None
-        if weights_n is not None or n_padding or rows == 1:
-            counted_n = x_nd.new_ones(n) if weights_n is None else (weights_n > 0).to(x_nd.dtype)
-            counted_mr1 = F.pad(counted_n, (0, n_padding)).view(n_ghosts, rows, 1)
-        if n_padding:
-            x_nd = F.pad(x_nd, (0, 0, 0, n_padding))
-        out_mrd: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
-            x_nd.view(n_ghosts, rows, d), self.weight, self.bias, counted_mr1, self
+        rows = ceil(n / n_chunks)
+        n_padding = n_chunks * rows - n
+        out_mrd: Tensor = _NormaliseCounted.apply(  # type: ignore[no-untyped-call]
+            F.pad(x_nd, (0, 0, 0, n_padding)).view(n_chunks, rows, d),
+            F.pad(counted_n, (0, n_padding)).view(n_chunks, rows, 1),
+            self.weight,
+            self.bias,
+            self,
         )
-        out_nd = out_mrd.view(-1, d)
-        return out_nd[:n] if n_padding else out_nd
+        return out_mrd.view(-1, d)[:n]
 
-    def _update(self, mean_md: Tensor, squares_md: Tensor, count_m: Tensor | int) -> None:
+    def _update(self, mean_md: Tensor, squares_md: Tensor, count_m: Tensor) -> None:
         """Apply ``running = (1 - momentum) running + momentum new`` for all chunks in order."""
+        usable_m = (count_m > 1).to(mean_md.dtype)
         kept = 1 - self.momentum
-        if isinstance(count_m, int):
-            n_ghosts = len(mean_md)
-            share_m = mean_md.new_tensor([kept**later for later in reversed(range(n_ghosts))])
-            kept_all: float | Tensor = kept**n_ghosts
-            unbiased_m = share_m / (count_m - 1)
-        else:
-            usable_m = (count_m > 1).to(mean_md.dtype)
-            share_m = kept ** (usable_m.flip(0).cumsum(0).flip(0) - usable_m) * usable_m
-            kept_all = kept ** usable_m.sum()
-            unbiased_m = share_m / (count_m - 1).clamp(min=1)
-        new = self.momentum
-        self.running_mean_d.mul_(kept_all).addmv_(mean_md.T, share_m, alpha=new)
-        self.running_variance_d.mul_(kept_all).addmv_(squares_md.T, unbiased_m, alpha=new)
+        share_m = self.momentum * kept ** (usable_m.flip(0).cumsum(0).flip(0) - usable_m) * usable_m
+        kept_all = kept ** usable_m.sum()
+        unbiased_m = share_m / (count_m - 1).clamp(min=1)
+        self.running_mean_d.mul_(kept_all).addmv_(mean_md.T, share_m)
+        self.running_variance_d.mul_(kept_all).addmv_(squares_md.T, unbiased_m)
 
 
-class _Normalise(torch.autograd.Function):
-    """Normalise all chunks in few passes over the rows, and as few back.
+class _NormaliseCounted(torch.autograd.Function):
+    """Normalise all chunks at once, each by the statistics of its counted rows.
 
-    Left to autograd, the same formula takes longer than a loop over ``nn.BatchNorm1d``.
+    One function, in few passes over the rows: left to autograd, the formula takes twice as long.
     """
 
     @staticmethod
     def forward(
         ctx: Any,
         x_mrd: Tensor,
+        counted_mr1: Tensor,
         weight_d: Tensor,
         bias_d: Tensor,
-        counted_mr1: Tensor | None,
         norm: GhostBatchNorm,
     ) -> Tensor:
-        rows = x_mrd.shape[1]
-        if counted_mr1 is None:
-            mean_m1d = x_mrd.mean(1, keepdim=True)
-            normal_mrd = x_mrd - mean_m1d
-            squares_m1d = (normal_mrd * normal_mrd).sum(1, keepdim=True)
-            variance_m1d = squares_m1d / rows
-            ctx.received = 1 / rows
-            norm._update(mean_m1d[:, 0], squares_m1d[:, 0], rows)
-        else:
-            count_m11 = counted_mr1.sum(1, keepdim=True)
-            divisor_m11 = count_m11.clamp(min=1)
-            usable_m11 = count_m11 > 1
-            mean_m1d = (x_mrd * counted_mr1).sum(1, keepdim=True) / divisor_m11
-            centre_m1d = torch.where(usable_m11, mean_m1d, norm.running_mean_d)
-            normal_mrd = x_mrd - centre_m1d
-            squares_m1d = (normal_mrd * normal_mrd * counted_mr1).sum(1, keepdim=True)
-            variance_m1d = torch.where(
-                usable_m11, squares_m1d / divisor_m11, norm.running_variance_d
-            )
-            ctx.received = counted_mr1 * (usable_m11 / divisor_m11)
-            norm._update(mean_m1d[:, 0], squares_m1d[:, 0], count_m11[:, 0, 0])
+        count_m11 = counted_mr1.sum(1, keepdim=True)
+        divisor_m11 = count_m11.clamp(min=1)
+        usable_m11 = count_m11 > 1
+        mean_m1d = (x_mrd * counted_mr1).sum(1, keepdim=True) / divisor_m11
+        normal_mrd = x_mrd - torch.where(usable_m11, mean_m1d, norm.running_mean_d)
+        squares_m1d = (normal_mrd * normal_mrd * counted_mr1).sum(1, keepdim=True)
+        variance_m1d = torch.where(usable_m11, squares_m1d / divisor_m11, norm.running_variance_d)
         inverse_m1d = torch.rsqrt(variance_m1d + norm.eps)
         normal_mrd *= inverse_m1d
-        ctx.save_for_backward(normal_mrd, inverse_m1d, weight_d)
+        received_mr1 = counted_mr1 * (usable_m11 / divisor_m11)
+        ctx.save_for_backward(normal_mrd, inverse_m1d, received_mr1, weight_d)
+        norm._update(mean_m1d[:, 0], squares_m1d[:, 0], count_m11[:, 0, 0])
         return (normal_mrd * weight_d).add_(bias_d)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_mrd: Tensor) -> tuple[Tensor | None, ...]:
-        normal_mrd, inverse_m1d, weight_d = ctx.saved_tensors
+        normal_mrd, inverse_m1d, received_mr1, weight_d = ctx.saved_tensors
         grad_bias_m1d = grad_mrd.sum(1, keepdim=True)
         grad_weight_m1d = (grad_mrd * normal_mrd).sum(1, keepdim=True)
         # What the rows of a chunk send to each row that its mean and variance were taken from.
-        sent_mrd = (normal_mrd * grad_weight_m1d).add_(grad_bias_m1d).mul_(ctx.received)
+        sent_mrd = (normal_mrd * grad_weight_m1d).add_(grad_bias_m1d).mul_(received_mr1)
         grad_x_mrd = torch.sub(grad_mrd, sent_mrd, out=sent_mrd).mul_(inverse_m1d * weight_d)
-        return grad_x_mrd, grad_weight_m1d.sum((0, 1)), grad_bias_m1d.sum((0, 1)), None, None
+        return grad_x_mrd, None, grad_weight_m1d.sum((0, 1)), grad_bias_m1d.sum((0, 1)), None

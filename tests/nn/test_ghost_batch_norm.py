@@ -25,14 +25,18 @@ def pair(d: int, ghost_size: int) -> tuple[GhostBatchNorm, nn.BatchNorm1d]:
 
 
 @pytest.mark.parametrize(("n", "ghost_size"), [(8, 8), (9, 4), (256, 128), (257, 128), (5, 100)])
-def test_equals_one_batch_norm_call_per_chunk(n: int, ghost_size: int) -> None:
+@pytest.mark.parametrize("weights_n", [None, torch.ones(257)], ids=["unweighted", "weighted"])
+def test_equals_one_batch_norm_call_per_chunk(
+    n: int, ghost_size: int, weights_n: torch.Tensor | None
+) -> None:
     torch.manual_seed(0)
+    weights_n = None if weights_n is None else weights_n[:n]
     ours, theirs = pair(3, ghost_size)
     x_nd = (torch.randn(n, 3) * 3 + 2).requires_grad_()
     y_nd = x_nd.detach().clone().requires_grad_()
     weight_nd = torch.randn(n, 3)
     for _ in range(2):
-        out_nd, expected_nd = ours(x_nd), chunked(theirs, y_nd, ghost_size)
+        out_nd, expected_nd = ours(x_nd, weights_n), chunked(theirs, y_nd, ghost_size)
         torch.testing.assert_close(out_nd, expected_nd, rtol=0, atol=1e-5)
     (out_nd * weight_nd).sum().backward()
     (expected_nd * weight_nd).sum().backward()
@@ -47,13 +51,13 @@ def test_equals_one_batch_norm_call_per_chunk(n: int, ghost_size: int) -> None:
 def test_padding_rows_enter_no_statistic() -> None:
     torch.manual_seed(0)
     ours, reference = GhostBatchNorm(3, ghost_size=8), GhostBatchNorm(3, ghost_size=8)
-    x_nd = torch.randn(8, 3)
+    x_nd = torch.randn(8, 3, requires_grad=True)
     weights_n = torch.tensor([1.0, 0, 0.5, 1, 1, 0, 2, 1])
     out_nd = ours(x_nd, weights_n)
     kept_nd = reference(x_nd[weights_n > 0])
     torch.testing.assert_close(out_nd[weights_n > 0], kept_nd)
     torch.testing.assert_close(ours.running_variance_d, reference.running_variance_d)
-    other_nd = x_nd.clone()
+    other_nd = x_nd.detach().clone()
     other_nd[weights_n == 0] += 100
     torch.testing.assert_close(ours(other_nd, weights_n)[weights_n > 0], kept_nd)
 
@@ -70,6 +74,9 @@ def test_chunk_without_two_counted_rows_uses_the_running_statistics() -> None:
     assert torch.isfinite(one_nd.grad).all()
     for name, value in norm.state_dict().items():
         assert torch.equal(value, before[name])
+    # Neither does a last chunk of one row: rows 0, 1, 2 | 3, 4, 5 | 6.
+    last_nd = GhostBatchNorm(2, ghost_size=3)(torch.randn(7, 2) + 5)
+    assert (last_nd[6] > 1).all()
     # The second chunk is all padding: it is normalised by the running statistics too.
     x_nd = torch.randn(8, 2)
     weights_n = torch.tensor([1.0, 1, 1, 1, 0, 0, 0, 0])
@@ -83,3 +90,20 @@ def test_empty_minibatch_and_half_precision() -> None:
     out_nd = norm(x_nd.bfloat16())
     assert out_nd.dtype == torch.bfloat16
     torch.testing.assert_close(out_nd.float(), norm(x_nd), rtol=0.05, atol=0.05)
+
+
+def test_gradient_of_the_counted_path_equals_finite_differences() -> None:
+    torch.manual_seed(0)
+    norm = GhostBatchNorm(3, ghost_size=5).double()
+    x_nd = torch.randn(12, 3, dtype=torch.float64, requires_grad=True)
+    # Chunks of 4 with 3, 1 and 4 counted rows.
+    weights_n = torch.tensor([1.0, 0, 1, 1, 0, 0, 1, 0, 1, 1, 1, 1])
+
+    def forward(x_nd: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        norm.running_mean_d.fill_(0.5)
+        norm.running_variance_d.fill_(2.0)
+        state = {"weight": weight, "bias": bias}
+        return torch.func.functional_call(norm, state, (x_nd, weights_n))
+
+    parameters = [p.detach().normal_().requires_grad_() for p in (norm.weight, norm.bias)]
+    assert torch.autograd.gradcheck(forward, (x_nd, *parameters))
