@@ -7,6 +7,7 @@ follows what a cell lists, not the number of genes that exist.
 Suffixes: n cells, g genes, k listed genes of all cells, d embedding, a attention.
 """
 
+from sctabnet.ops import _autograd as _autograd
 from sctabnet.ops.backend import set_backend
 from sctabnet.ops.gene_dot import gene_dot
 from sctabnet.ops.gene_sum import gene_sum

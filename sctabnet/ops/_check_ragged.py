@@ -56,27 +56,49 @@ def check_table(table: Tensor, name: str, indices: Tensor) -> None:
         )
 
 
-def check_contents(offsets: Tensor, n_listed: int, indices: Tensor | None, n_rows: int) -> None:
-    """Check the data itself: offsets ascend from 0 to ``n_listed``, ids lie in the table.
-
-    On CUDA the test runs on the device and fails there, so that no step waits for the host.
-    Under ``torch.compile`` it is left out of the graph.
+def check_bias(bias: Tensor, keys: Tensor) -> None:
+    """Check that there is one bias per key.
 
     Raises
     ------
     ValueError
-        If offsets do not describe ``n_listed`` entries.
-    IndexError
-        If an id lies outside ``[0, n_rows)``.
+        If there is not.
     """
-    if torch.compiler.is_compiling():
-        return
-    good = (offsets[0] == 0) & (offsets[-1] == n_listed) & (offsets.diff() >= 0).all()
-    _require(good, ValueError, lambda: offsets_message(offsets, n_listed))
-    if indices is not None and n_listed > 0:
+    if bias.shape != keys.shape[:1]:
+        raise ValueError(
+            f"`bias_g` must have one entry per gene. Found shape {tuple(bias.shape)} "
+            f"where {tuple(keys.shape[:1])} was expected. Pass a vector as long as the keys."
+        )
+
+
+def check_offsets(offsets: Tensor, n_listed: int) -> None:
+    """Check that offsets ascend from 0 to ``n_listed``.
+
+    This and the checks below look at the data.  On CUDA they run on the device and fail there,
+    so that no step waits for the host; under ``torch.compile`` they are left out of the graph.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+    if not torch.compiler.is_compiling():
+        good = (offsets[0] == 0) & (offsets[-1] == n_listed) & (offsets.diff() >= 0).all()
+        _require(good, ValueError, lambda: offsets_message(offsets, n_listed))
+
+
+def check_indices(indices: Tensor, n_genes: int) -> None:
+    """Check that ids lie in a table of ``n_genes`` rows.
+
+    Raises
+    ------
+    IndexError
+        If an id lies outside ``[0, n_genes)``.
+    """
+    if not torch.compiler.is_compiling() and len(indices) > 0:
         low, high = torch.aminmax(indices)
-        good = (low >= 0) & (high < n_rows)
-        _require(good, IndexError, lambda: index_message(int(low), int(high), n_rows))
+        good = (low >= 0) & (high < n_genes)
+        _require(good, IndexError, lambda: index_message(int(low), int(high), n_genes))
 
 
 def check_logits(highest_n: Tensor, offsets: Tensor) -> None:

@@ -2,16 +2,29 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from sctabnet.ops import _torch
-from sctabnet.ops._check_ragged import check_contents, check_lists, check_table
+from sctabnet.ops import _library, _torch
+from sctabnet.ops._check_ragged import (
+    check_bias,
+    check_indices,
+    check_lists,
+    check_offsets,
+    check_table,
+)
 from sctabnet.ops._wide import wide
+from sctabnet.ops.backend import backend_for
 
 
-def gene_dot(query_na: Tensor, keys_ga: Tensor, indices_k: Tensor, offsets: Tensor) -> Tensor:
+def gene_dot(
+    query_na: Tensor,
+    keys_ga: Tensor,
+    indices_k: Tensor,
+    offsets: Tensor,
+    bias_g: Tensor | None = None,
+) -> Tensor:
     """Multiply each cell's query with the keys of the genes that the cell lists.
 
-    ``out[j] = <query[row of j], keys[indices[j]]>``: attention logits, or the decoded values of
-    chosen genes.
+    ``out[j] = <query[row of j], keys[indices[j]]> + bias[indices[j]]``: attention logits, or the
+    decoded values of chosen genes.
 
     Parameters
     ----------
@@ -23,6 +36,8 @@ def gene_dot(query_na: Tensor, keys_ga: Tensor, indices_k: Tensor, offsets: Tens
         (k,) int64 rows of the keys.
     offsets
         (n + 1,) int64, ascending from 0 to k.
+    bias_g
+        (g,) float, added to the products of each gene, or None; gets a gradient.
 
     Returns
     -------
@@ -50,6 +65,12 @@ def gene_dot(query_na: Tensor, keys_ga: Tensor, indices_k: Tensor, offsets: Tens
             f"{tuple(query_na.shape)} where {(len(offsets) - 1, keys_ga.shape[1])} was expected. "
             "Make the queries from the same minibatch."
         )
-    check_contents(offsets, len(indices_k), indices_k, len(keys_ga))
-    dtype = wide(query_na, keys_ga)
-    return _torch.gene_dot(query_na.to(dtype), keys_ga, indices_k, offsets)
+    check_offsets(offsets, len(indices_k))
+    query_na = query_na.to(wide(query_na, keys_ga))
+    if bias_g is not None:
+        check_bias(bias_g, keys_ga)
+        bias_g = bias_g.to(query_na.dtype)
+    if backend_for(query_na) == "torch":
+        check_indices(indices_k, len(keys_ga))
+        return _torch.gene_dot(query_na, keys_ga, bias_g, indices_k, offsets)
+    return _library.gene_dot(query_na, keys_ga, bias_g, indices_k, offsets)

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from sctabnet.ops import _torch
-from sctabnet.ops._check_ragged import check_contents, check_lists, check_table
+from sctabnet.ops import _library, _torch
+from sctabnet.ops._check_ragged import check_indices, check_lists, check_offsets, check_table
 from sctabnet.ops._wide import wide
+from sctabnet.ops.backend import backend_for
 
 
 def gene_sum(values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Tensor) -> Tensor:
@@ -45,6 +46,10 @@ def gene_sum(values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Ten
     """
     check_lists(offsets, len(indices_k), values_k=values_k, indices_k=indices_k)
     check_table(table_gd, "table_gd", indices_k)
-    check_contents(offsets, len(indices_k), indices_k, len(table_gd))
+    check_offsets(offsets, len(indices_k))
     dtype = wide(values_k, table_gd)
-    return _torch.gene_sum(values_k.to(dtype), indices_k, offsets, table_gd)
+    values_k = values_k.to(dtype)
+    if backend_for(values_k) == "torch":
+        check_indices(indices_k, len(table_gd))
+        return _torch.gene_sum(values_k, indices_k, offsets, table_gd)
+    return _library.gene_sum(values_k, indices_k, offsets, table_gd)

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from sctabnet.ops import _torch
-from sctabnet.ops._check_ragged import check_contents, check_lists, check_table
+from sctabnet.ops import _library, _torch
+from sctabnet.ops._check_ragged import check_indices, check_lists, check_offsets, check_table
 from sctabnet.ops._wide import wide
+from sctabnet.ops.backend import backend_for
 
 
 def masked_gene_sum(
@@ -54,8 +55,10 @@ def masked_gene_sum(
     """
     check_lists(offsets, len(indices_k), mask_k=mask_k, values_k=values_k, indices_k=indices_k)
     check_table(table_gd, "table_gd", indices_k)
-    check_contents(offsets, len(indices_k), indices_k, len(table_gd))
+    check_offsets(offsets, len(indices_k))
     dtype = wide(mask_k, values_k, table_gd)
-    return _torch.masked_gene_sum(
-        mask_k.to(dtype), values_k.to(dtype), indices_k, offsets, table_gd
-    )
+    mask_k, values_k = mask_k.to(dtype), values_k.to(dtype)
+    if backend_for(values_k) == "torch":
+        check_indices(indices_k, len(table_gd))
+        return _torch.masked_gene_sum(mask_k, values_k, indices_k, offsets, table_gd)
+    return _library.masked_gene_sum(mask_k, values_k, indices_k, offsets, table_gd)

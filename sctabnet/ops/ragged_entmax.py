@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from sctabnet.ops import _torch
-from sctabnet.ops._check_ragged import check_contents, check_lists
+from sctabnet.ops import _library, _torch
+from sctabnet.ops._check_ragged import check_lists, check_offsets
 from sctabnet.ops._wide import wide
+from sctabnet.ops.backend import backend_for
 
 
 def ragged_entmax(logits_k: Tensor, offsets: Tensor, alpha: float) -> Tensor:
@@ -45,6 +46,8 @@ def ragged_entmax(logits_k: Tensor, offsets: Tensor, alpha: float) -> Tensor:
             "Choose 1 (softmax), 1.5 (entmax) or 2 (sparsemax)."
         )
     check_lists(offsets, len(logits_k), logits_k=logits_k)
-    check_contents(offsets, len(logits_k), None, 0)
-    dtype = wide(logits_k)
-    return _torch.ragged_entmax(logits_k.to(dtype), offsets, float(alpha))
+    check_offsets(offsets, len(logits_k))
+    logits_k = logits_k.to(wide(logits_k))
+    if backend_for(logits_k) == "torch":
+        return _torch.ragged_entmax(logits_k, offsets, float(alpha))
+    return _library.ragged_entmax(logits_k, offsets, float(alpha))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from sctabnet.ops import _torch
-from sctabnet.ops._check_ragged import check_contents, check_lists
+from sctabnet.ops._check_ragged import check_lists, check_offsets
 
 
 def segment_sum(x_k: Tensor, offsets: Tensor) -> Tensor:
@@ -32,5 +32,5 @@ def segment_sum(x_k: Tensor, offsets: Tensor) -> Tensor:
     tensor([3., 0., 3.])
     """
     check_lists(offsets, len(x_k), x_k=x_k)
-    check_contents(offsets, len(x_k), None, 0)
+    check_offsets(offsets, len(x_k))
     return _torch.segment_sum(x_k, offsets)

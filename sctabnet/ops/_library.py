@@ -1,0 +1,216 @@
+"""The operations as custom operators of torch, so that autograd and `torch.compile` see them.
+
+A backend (numba on the CPU, Triton on CUDA) brings six kernels: the weighted sum of table rows
+and its gradient to the table, the dot product with table rows, entmax and its gradient, and the
+positions of a mask's support.  Everything else is composed of them here.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import custom_op
+
+from sctabnet.ops.backend import backend_for
+
+
+@custom_op("sctabnet::gene_sum", mutates_args=())
+def gene_sum(values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Tensor) -> Tensor:
+    """Sum weighted table rows per cell."""
+    kernels, args = _prepare(values_k, indices_k, offsets, table_gd)
+    return kernels.gene_sum(*args)
+
+
+@custom_op("sctabnet::gene_sum_backward", mutates_args=())
+def gene_sum_backward(
+    grad_nd: Tensor,
+    values_k: Tensor,
+    indices_k: Tensor,
+    offsets: Tensor,
+    table_gd: Tensor,
+    to_values: bool,
+    to_table: bool,
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients to values and table; an empty tensor for one that nobody asked for."""
+    kernels, args = _prepare(grad_nd, values_k, indices_k, offsets, table_gd)
+    grad_nd, values_k, indices_k, offsets, table_gd = args
+    grad_k, grad_gd = values_k.new_empty(0), table_gd.new_empty(0)
+    if to_values:
+        grad_k = kernels.gene_dot(grad_nd, table_gd, None, indices_k, offsets)
+    if to_table:
+        grad_gd = kernels.table_grad(values_k, indices_k, offsets, grad_nd, len(table_gd))
+    return grad_k, grad_gd.to(table_gd.dtype)
+
+
+@custom_op("sctabnet::masked_gene_sum", mutates_args=())
+def masked_gene_sum(
+    mask_k: Tensor, values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Tensor
+) -> Tensor:
+    """Sum weighted table rows per cell where the mask is not zero."""
+    kernels, args = _prepare(mask_k, values_k, indices_k, offsets, table_gd)
+    mask_k, values_k, indices_k, offsets, table_gd = args
+    kept, offsets = kernels.keep_support(mask_k, offsets)
+    mask_k, values_k, indices_k = _at(kept, mask_k, values_k, indices_k)
+    return kernels.gene_sum(mask_k * values_k, indices_k, offsets, table_gd)
+
+
+@custom_op("sctabnet::masked_gene_sum_backward", mutates_args=())
+def masked_gene_sum_backward(
+    grad_nd: Tensor,
+    mask_k: Tensor,
+    values_k: Tensor,
+    indices_k: Tensor,
+    offsets: Tensor,
+    table_gd: Tensor,
+    to_lists: bool,
+    to_table: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients to mask, values and table; empty tensors where nobody asked."""
+    kernels, args = _prepare(grad_nd, mask_k, values_k, indices_k, offsets, table_gd)
+    grad_nd, mask_k, values_k, indices_k, offsets, table_gd = args
+    kept, kept_offsets = kernels.keep_support(mask_k, offsets)
+    mask, values, indices = _at(kept, mask_k, values_k, indices_k)
+    grad_mask, grad_values, grad_gd = (table_gd.new_empty(0) for _ in range(3))
+    if to_lists:
+        products = kernels.gene_dot(grad_nd, table_gd, None, indices, kept_offsets)
+        grad_mask = torch.zeros_like(mask_k).index_copy_(0, kept, products * values)
+        grad_values = torch.zeros_like(values_k).index_copy_(0, kept, products * mask)
+    if to_table:
+        grad_gd = kernels.table_grad(mask * values, indices, kept_offsets, grad_nd, len(table_gd))
+    return grad_mask, grad_values, grad_gd.to(table_gd.dtype)
+
+
+@custom_op("sctabnet::gene_dot", mutates_args=())
+def gene_dot(
+    query_na: Tensor, keys_ga: Tensor, bias_g: Tensor | None, indices_k: Tensor, offsets: Tensor
+) -> Tensor:
+    """Multiply each cell's query with its listed keys and add their biases."""
+    kernels, args = _prepare(query_na, keys_ga, bias_g, indices_k, offsets)
+    return kernels.gene_dot(*args)
+
+
+@custom_op("sctabnet::gene_dot_backward", mutates_args=())
+def gene_dot_backward(
+    grad_k: Tensor,
+    query_na: Tensor,
+    keys_ga: Tensor,
+    indices_k: Tensor,
+    offsets: Tensor,
+    to_bias: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients to query, keys and bias, at the cost of the gradient's own support."""
+    kernels, args = _prepare(grad_k, query_na, keys_ga, indices_k, offsets)
+    grad_k, query_na, keys_ga, indices_k, offsets = args
+    kept, offsets = kernels.keep_support(grad_k, offsets)
+    (grad_k, indices_k), n_genes = _at(kept, grad_k, indices_k), len(keys_ga)
+    to_query = kernels.gene_sum(grad_k, indices_k, offsets, keys_ga)
+    to_keys = kernels.table_grad(grad_k, indices_k, offsets, query_na, n_genes)
+    grad_g = keys_ga.new_empty(0)
+    if to_bias:
+        ones_n1 = torch.ones_like(query_na[:, :1])
+        grad_g = kernels.table_grad(grad_k, indices_k, offsets, ones_n1, n_genes)[:, 0]
+    return to_query, to_keys.to(keys_ga.dtype), grad_g
+
+
+@custom_op("sctabnet::ragged_entmax", mutates_args=())
+def ragged_entmax(logits_k: Tensor, offsets: Tensor, alpha: float) -> Tensor:
+    """Turn each row of logits into a mask."""
+    kernels, args = _prepare(logits_k, offsets)
+    return kernels.ragged_entmax(*args, alpha)
+
+
+@custom_op("sctabnet::ragged_entmax_backward", mutates_args=())
+def ragged_entmax_backward(grad_k: Tensor, mask_k: Tensor, offsets: Tensor, alpha: float) -> Tensor:
+    """Return the gradient to the logits."""
+    kernels, (grad_k, mask_k, offsets) = _prepare(grad_k, mask_k, offsets)
+    return kernels.ragged_entmax_grad(mask_k, grad_k, offsets, alpha)
+
+
+def _prepare(*tensors: Tensor | None) -> tuple[ModuleType, list[Any]]:
+    """Load the kernels for these tensors and strip the tensors of graph and strides."""
+    first = tensors[0]
+    assert first is not None
+    kernels = import_module(f"sctabnet.ops._{backend_for(first)}")
+    return kernels, [None if t is None else t.detach().contiguous() for t in tensors]
+
+
+def _at(kept: Tensor, *tensors: Tensor) -> list[Tensor]:
+    """Take the kept entries; a mask without zeros keeps the tensors themselves."""
+    return [t if len(kept) == len(t) else t[kept] for t in tensors]
+
+
+@gene_sum.register_fake
+def _(values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Tensor) -> Tensor:
+    return values_k.new_empty(offsets.shape[0] - 1, table_gd.shape[1])
+
+
+@gene_sum_backward.register_fake
+def _(
+    grad_nd: Tensor,
+    values_k: Tensor,
+    indices_k: Tensor,
+    offsets: Tensor,
+    table_gd: Tensor,
+    to_values: bool,
+    to_table: bool,
+) -> tuple[Tensor, Tensor]:
+    return _empty(values_k, to_values), _empty(table_gd, to_table)
+
+
+@masked_gene_sum.register_fake
+def _(
+    mask_k: Tensor, values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Tensor
+) -> Tensor:
+    return mask_k.new_empty(offsets.shape[0] - 1, table_gd.shape[1])
+
+
+@masked_gene_sum_backward.register_fake
+def _(
+    grad_nd: Tensor,
+    mask_k: Tensor,
+    values_k: Tensor,
+    indices_k: Tensor,
+    offsets: Tensor,
+    table_gd: Tensor,
+    to_lists: bool,
+    to_table: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return _empty(mask_k, to_lists), _empty(values_k, to_lists), _empty(table_gd, to_table)
+
+
+@gene_dot.register_fake
+def _(
+    query_na: Tensor, keys_ga: Tensor, bias_g: Tensor | None, indices_k: Tensor, offsets: Tensor
+) -> Tensor:
+    return query_na.new_empty(indices_k.shape[0])
+
+
+@gene_dot_backward.register_fake
+def _(
+    grad_k: Tensor,
+    query_na: Tensor,
+    keys_ga: Tensor,
+    indices_k: Tensor,
+    offsets: Tensor,
+    to_bias: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    grad_g = keys_ga.new_empty(keys_ga.shape[0] if to_bias else 0)
+    return torch.empty_like(query_na), torch.empty_like(keys_ga), grad_g
+
+
+@ragged_entmax.register_fake
+def _(logits_k: Tensor, offsets: Tensor, alpha: float) -> Tensor:
+    return torch.empty_like(logits_k)
+
+
+@ragged_entmax_backward.register_fake
+def _(grad_k: Tensor, mask_k: Tensor, offsets: Tensor, alpha: float) -> Tensor:
+    return torch.empty_like(mask_k)
+
+
+def _empty(like: Tensor, wanted: bool) -> Tensor:
+    return torch.empty_like(like) if wanted else like.new_empty(0)

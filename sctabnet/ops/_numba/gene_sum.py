@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+from sctabnet.ops._numba.block_size import block_size
+from sctabnet.ops._numba.raise_bad_index import raise_bad_index
+from sctabnet.ops._numba.run_parts import row_bounds, run_parts
+
+
+def gene_sum(values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Tensor) -> Tensor:
+    """Sum weighted table rows; raises IndexError where an id lies outside the table."""
+    n_rows, (n_genes, width) = len(offsets) - 1, table_gd.shape
+    out_nd = torch.zeros(n_rows, width, dtype=values_k.dtype)
+    block = block_size(n_genes, width, out_nd.itemsize, len(indices_k), n_rows)
+    bad_row = run_parts(
+        _sum_rows,
+        row_bounds(offsets.numpy()),
+        values_k.numpy(),
+        indices_k.numpy().view(np.uint64),
+        offsets.numpy(),
+        table_gd.to(values_k.dtype).numpy(),
+        out_nd.numpy(),
+        block,
+    )
+    raise_bad_index(bad_row, indices_k, n_genes)
+    return out_nd
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def _sum_rows(start, stop, values, indices, offsets, table, out, block):  # type: ignore[no-untyped-def]
+    n_genes, width = table.shape
+    at = offsets[start:stop].copy()
+    for first in range(0, n_genes, block):
+        top = np.uint64(min(first + block, n_genes))
+        for row in range(start, stop):
+            i, end, o = at[row - start], offsets[row + 1], out[row]
+            # four genes per pass over the output row: it is loaded and stored once for them
+            while (
+                i + 3 < end
+                and indices[i] < top
+                and indices[i + 1] < top
+                and indices[i + 2] < top
+                and indices[i + 3] < top
+            ):
+                v0, v1, v2, v3 = values[i], values[i + 1], values[i + 2], values[i + 3]
+                t0, t1 = table[indices[i]], table[indices[i + 1]]
+                t2, t3 = table[indices[i + 2]], table[indices[i + 3]]
+                for j in range(width):
+                    o[j] += v0 * t0[j] + v1 * t1[j] + v2 * t2[j] + v3 * t3[j]
+                i += 4
+            while i < end and indices[i] < top:
+                v0, t0 = values[i], table[indices[i]]
+                for j in range(width):
+                    o[j] += v0 * t0[j]
+                i += 1
+            at[row - start] = i
+    for row in range(start, stop):
+        if at[row - start] != offsets[row + 1]:
+            return row
+    return -1
