@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sctabnet.nn.column_groups import ColumnGroups
-from sctabnet.nn.dense_encoder import DenseConfig, DenseEncoder
+from sctabnet.nn.dense_encoder import DenseConfig, DenseEncoder, DenseSteps
 from sctabnet.nn.embedding_columns import CategoricalColumn, EmbeddingColumns
 from sctabnet.nn.feature_transformer import FeatureTransformer
 from sctabnet.nn.glu_linear import glu_linear
@@ -29,8 +29,8 @@ class DenseReconstruction:
     """The embedded input before anything was hidden."""
     hidden_ne: Tensor
     """1 where an embedded column was hidden; all ones if nothing was (evaluation)."""
-    masks_sna: Tensor
-    """Mask of each step over attention groups."""
+    steps: DenseSteps
+    """Decisions and masks of the steps."""
 
 
 class DensePretrainer(nn.Module):
@@ -116,9 +116,7 @@ class DensePretrainer(nn.Module):
         for step, decision_nd in enumerate(steps.decisions_snd):
             first = self.decoder_first[step if len(self.decoder_first) > 1 else 0]
             total_nd = total_nd + self.decoder_transformers[step](first(decision_nd), weights_n)
-        return DenseReconstruction(
-            self.reconstruct(total_nd), embedded_ne, hidden_ne, steps.masks_sna
-        )
+        return DenseReconstruction(self.reconstruct(total_nd), embedded_ne, hidden_ne, steps)
 
     def draw_hidden(self, n: int, ratio: float, generator: torch.Generator) -> Tensor:
         """Draw ``(n, a)`` groups of columns to hide, each with probability ``ratio``."""

@@ -13,22 +13,30 @@ import torch
 from torch import Tensor, nn
 
 from sctabnet.nn.column_groups import ColumnGroups
-from sctabnet.nn.dense_encoder import DenseConfig, DenseEncoder
+from sctabnet.nn.dense_encoder import DenseConfig, DenseEncoder, DenseSteps
 from sctabnet.nn.embedding_columns import CategoricalColumn, EmbeddingColumns
 
 
 @dataclass(frozen=True, slots=True)
 class DenseOutput:
-    """One forward pass: the prediction and, from the same pass, its explanation."""
+    """One forward pass: the prediction and, from the same tensors, its explanation."""
 
     outputs: tuple[Tensor, ...]
     """One ``(n, c)`` per task: logits, or regression values."""
-    sparsity: Tensor
-    """Mean entropy of the masks, a scalar to be minimised."""
-    masks_sng: Tensor
-    """Mask of each step over the original columns."""
-    explanation_ng: Tensor
-    """Sum over steps of mask times the step's total decision (eta), over original columns."""
+    steps: DenseSteps
+    """Decisions and masks of the steps, and the sparsity loss."""
+    groups: ColumnGroups
+    """How the masks' attention groups map to columns."""
+
+    @property
+    def masks_sng(self) -> Tensor:
+        """Mask of each step over the original columns."""
+        return self.groups.to_columns(self.steps.masks_sna)
+
+    @property
+    def explanation_ng(self) -> Tensor:
+        """Sum over steps of mask times the step's total decision (eta), over original columns."""
+        return torch.einsum("sng,sn->ng", self.masks_sng, self.steps.decisions_snd.sum(2))
 
 
 class DenseTabNet(nn.Module):
@@ -78,7 +86,7 @@ class DenseTabNet(nn.Module):
             self.outputs.append(output)
 
     def forward(self, x_ng: Tensor, weights_n: Tensor | None = None) -> DenseOutput:
-        """Return outputs, sparsity loss, step masks and explanation.
+        """Predict, and keep what explains the prediction.
 
         Parameters
         ----------
@@ -89,11 +97,5 @@ class DenseTabNet(nn.Module):
         """
         steps = self.encoder(self.embedding(x_ng), weights_n)
         decision_nd = steps.decisions_snd.sum(0)
-        masks_sng = self.encoder.groups.to_columns(steps.masks_sna)
-        eta_sn = steps.decisions_snd.sum(2)
-        return DenseOutput(
-            outputs=tuple(output(decision_nd) for output in self.outputs),
-            sparsity=steps.sparsity,
-            masks_sng=masks_sng,
-            explanation_ng=torch.einsum("sng,sn->ng", masks_sng, eta_sn),
-        )
+        outputs = tuple(output(decision_nd) for output in self.outputs)
+        return DenseOutput(outputs, steps, self.encoder.groups)

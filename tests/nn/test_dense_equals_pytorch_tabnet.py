@@ -192,7 +192,7 @@ def test_evaluation(case: dict[str, Any]) -> None:
     assert len(expected) == len(out.outputs)
     for ours_nc, theirs_nc in zip(out.outputs, expected, strict=True):
         close(ours_nc, theirs_nc)
-    close(out.sparsity, -m_loss)
+    close(out.steps.sparsity, -m_loss)
     # pytorch-tabnet's reduction from embedded to original columns (float64, dense).
     reduce_eg = torch.from_numpy(
         tab_utils.create_explain_matrix(
@@ -219,11 +219,11 @@ def test_training_pass_gradients_and_running_statistics(
     weights = [torch.randn_like(theirs_nc) for theirs_nc in expected]
     for ours_nc, theirs_nc in zip(out.outputs, expected, strict=True):
         close(ours_nc, theirs_nc)
-    close(out.sparsity, -m_loss)
+    close(out.steps.sparsity, -m_loss)
     total = sum((a * w).mean() for a, w in zip(expected, weights, strict=True)) - 0.1 * m_loss
     total.backward()
     ours_total = sum((a * w).mean() for a, w in zip(out.outputs, weights, strict=True))
-    (ours_total + 0.1 * out.sparsity).backward()
+    (ours_total + 0.1 * out.steps.sparsity).backward()
     their_parameters = dict(theirs.named_parameters(remove_duplicate=False))
     checked = 0
     for name, parameter in ours.named_parameters():

@@ -113,7 +113,7 @@ def test_logits_masks_and_explanation(
     masks_sng = torch.stack(out.masks).view(n_steps, 40, N_GENES)
     torch.testing.assert_close(logits_nc, expected.outputs[0], rtol=0, atol=1e-5)
     torch.testing.assert_close(masks_sng, expected.masks_sng, rtol=0, atol=1e-5)
-    torch.testing.assert_close(out.sparsity, expected.sparsity, rtol=0, atol=1e-5)
+    torch.testing.assert_close(out.sparsity, expected.steps.sparsity, rtol=0, atol=1e-5)
     aggregate_ng = out.aggregate_mask(tokens.offsets).view(40, N_GENES)
     total_n1 = expected.explanation_ng.sum(1, keepdim=True)
     decided_n = total_n1[:, 0] > 1e-3
