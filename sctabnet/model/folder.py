@@ -27,9 +27,9 @@ def write_folder(
     """Write a model folder, wholly or not at all.
 
     The files go to a hidden folder beside ``folder``, each is flushed to disk, the manifest with
-    the size and SHA-256 of every other file comes last, all is read back and compared, and only then
-    does the folder get its name. An older model at that place is kept until the new one is there;
-    should the process die in between, :func:`read_folder` finds the older one.
+    the size and SHA-256 of every other file comes last, all is read back and compared, and only
+    then does the folder get its name. An older model at that place is kept until the new one is
+    there; should the process die in between, :func:`read_folder` finds the older one.
 
     Parameters
     ----------
@@ -102,8 +102,8 @@ def read_folder(folder: str | os.PathLike[str]) -> dict[str, bytes]:
     Raises
     ------
     ValueError
-        If the folder is no model folder, holds a file too many or too few, a link, or a file that is
-        not as it was written, or if its format is newer than this version reads.
+        If the folder is no model folder, holds a file too many or too few, a link, or a file that
+        is not as it was written, or if its format is newer than this version reads.
     """
     path = Path(os.path.abspath(folder))  # noqa: PTH100 (resolve would follow links)
     if not os.path.lexists(path) and _backup(path).is_dir():
@@ -174,9 +174,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(
             (folder / _MANIFEST).read_bytes().decode(), object_pairs_hook=_unique_keys
         )
-        version, entries = manifest["format"], manifest["files"]
-        assert isinstance(entries, dict) and isinstance(version, int)
-    except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
+        version, entries = int(manifest["format"]), dict(manifest["files"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise _checks.damaged_model(folder, "manifest.json is no manifest of a model") from None
     if version > FORMAT:
         raise InputError(
