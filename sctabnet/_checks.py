@@ -1,23 +1,26 @@
 """Every message about user input: what was wrong, what was found, what to do.
 
-The functions raise (or warn) and know AnnData only by its attributes.
+The functions raise (or warn) and know AnnData only by its attributes. What is said of files
+and folders is written in :mod:`sctabnet._file_checks`.
 """
 
 from __future__ import annotations
 
 import difflib
-import os
 import re
-import tempfile
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from sctabnet._errors import InputError, MissingFileError, MissingKeyError
+from sctabnet._errors import InputError, MissingKeyError
+from sctabnet._file_checks import check_h5ad as check_h5ad
+from sctabnet._file_checks import check_model_folder as check_model_folder
+from sctabnet._file_checks import check_not_there as check_not_there
+from sctabnet._file_checks import check_writable as check_writable
+from sctabnet._file_checks import damaged_model as damaged_model
 from sctabnet._value_kind import ValueKind, detect_value_kind
 
 MIN_SHARED_GENES = 50
@@ -225,75 +228,6 @@ def check_shared_genes(
             UserWarning,
             stacklevel=stacklevel,
         )
-
-
-def check_h5ad(path: str | os.PathLike[str]) -> None:
-    """Raise unless ``path`` is an HDF5 file of full length with ``obs`` and ``var`` in it."""
-    import h5py
-
-    path = Path(path)
-    if not path.exists():
-        raise MissingFileError(f"{path} does not exist. Give the path of an .h5ad file.")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder. Give the path of an .h5ad file.")
-    try:
-        with h5py.File(path, "r") as file:
-            lacking = [group for group in ("obs", "var") if group not in file]
-    except OSError as error:
-        reason = str(error).split("(", 1)[-1].rstrip(")")
-        raise InputError(
-            f"{path} cannot be read as h5ad: it is damaged, truncated or of another format. "
-            f"Found {path.stat().st_size} bytes; HDF5 says: {reason}. Fetch or write it again."
-        ) from None
-    if lacking:
-        raise InputError(
-            f"{path} is HDF5 but no h5ad file. Found no {' and no '.join(lacking)} in it. "
-            "Give a file written by adata.write_h5ad."
-        )
-
-
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise unless a file or folder can be made at ``path``; changes nothing on disk."""
-    path = Path(path)
-    parent = path.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    try:
-        with tempfile.TemporaryFile(dir=parent):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written. Found {error.strerror or error} in {parent}. "
-            "Choose another place, or change the permissions of that folder."
-        ) from None
-
-
-def check_not_there(path: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Raise if something lies at ``path`` already and ``overwrite`` was not asked for."""
-    if not overwrite and os.path.lexists(path):
-        raise InputError(
-            f"{path} exists already. Nothing was changed. Pass overwrite=True, or another path."
-        )
-
-
-def check_model_folder(path: str | os.PathLike[str]) -> None:
-    """Raise unless ``path`` is a folder with a manifest in it."""
-    path = Path(path)
-    if not path.exists():
-        raise MissingFileError(f"{path} does not exist. Give a folder written by model.save.")
-    if not path.is_dir() or not (path / "manifest.json").is_file():
-        found = _names(sorted(p.name for p in path.iterdir())) if path.is_dir() else "a file"
-        raise InputError(
-            f"{path} is not a model folder: there is no manifest.json. Found {found}. "
-            "Give a folder written by model.save or `sctabnet export`."
-        )
-
-
-def damaged_model(path: str | os.PathLike[str], what: str) -> InputError:
-    """Return the error for a model folder that is not as it was written."""
-    return InputError(
-        f"{path} is not as it was written: {what}. Nothing was loaded. Fetch or export it again."
-    )
 
 
 def _names(names: Iterable[Any] | Mapping[str, Any], limit: int = 10) -> str:
