@@ -41,7 +41,7 @@ def encode(column: pd.Series, levels: Sequence[str]) -> NDArray[Any]:
 
 
 def _text(value: Any) -> str:
-    """Return a value as text; whole floats (labels read from a CSV with gaps) without their ``.0``."""
+    """Return a value as text; whole floats (labels read from a CSV with gaps) without ``.0``."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip()

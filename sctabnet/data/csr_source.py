@@ -51,6 +51,7 @@ class CsrSource:
     ) -> None:
         self.name = name
         self.n_cells = indptr.size - 1
+        self.n_entries = data.size
         self.gene_ids = gene_ids
         self.obs_columns = obs_columns
         self.panels = panels

@@ -1,13 +1,54 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import anndata as ad
+import h5py
 
-from sctabnet.data.anndata_source import anndata_source
+from sctabnet._errors import InputError
 from sctabnet.data.csr_source import CsrSource
+from sctabnet.data.group_source import group_source
+from sctabnet.data.h5_entries import h5_entries
 
 
 def h5ad_source(path: str | Path, *, layer: str | None = None) -> CsrSource:
-    """Open an ``.h5ad`` file as a source of cells."""
-    return anndata_source(ad.read_h5ad(path), layer=layer, name=str(path))
+    """Open an ``.h5ad`` file as a source of cells; nothing but names is read.
+
+    Parameters
+    ----------
+    path
+        The file. Its matrix must be CSR.
+    layer
+        None for ``X``, ``"raw"`` for ``raw.X``, otherwise a layer's name.
+
+    Raises
+    ------
+    ValueError
+        If it is no h5ad file, is truncated, points at other files, or its matrix is not CSR.
+    KeyError
+        If the layer does not exist.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be opened as an h5ad file. Found: {error}. "
+            "It may be truncated, or no HDF5 file at all: fetch it again."
+        ) from error
+    _refuse_links(file, str(path))
+    return group_source(
+        file, str(path), layer=layer, entries=lambda array: h5_entries(array, str(path)),
+    )  # fmt: skip
+
+
+def _refuse_links(file: h5py.File, path: str) -> None:
+    """A link into another file would hand out whatever lies there."""
+
+    def check(name: str | bytes, link: Any) -> None:
+        if isinstance(link, h5py.ExternalLink):
+            raise InputError(
+                f"{path} points at another file. Found a link from {name!r} to "
+                f"{link.filename!r}. Write the file again with its data inside."
+            )
+
+    file.visititems_links(check)

@@ -10,8 +10,8 @@ from torch import Tensor
 class Minibatch:
     """A few cells as ragged lists of (gene, value): plain dense tensors, no sparse layout.
 
-    The i-th cell's genes are ``indices[offsets[i]:offsets[i + 1]]``, strictly ascending positions in
-    the vocabulary, so that the order of an input's columns leaves no trace here.
+    The i-th cell's genes are ``indices[offsets[i]:offsets[i + 1]]``, strictly ascending positions
+    in the vocabulary, so that the order of an input's columns leaves no trace here.
 
     Attributes
     ----------
@@ -32,8 +32,8 @@ class Minibatch:
     source_ids
         int64 (n,): row of ``measured`` and ``is_log1p`` that belongs to the cell.
     measured
-        bool (n_sources, g): genes that each source measured. A gene that was not measured is absent,
-        not zero. One tensor shared by all minibatches of a corpus.
+        bool (n_sources, g): genes that each source measured. A gene that was not measured is
+        absent, not zero. One tensor shared by all minibatches of a corpus.
     is_log1p
         bool (n_sources,): values are log1p-normalised instead of counts.
     """

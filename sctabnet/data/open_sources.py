@@ -3,6 +3,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 from anndata import AnnData
 
@@ -10,8 +11,9 @@ from sctabnet._errors import InputError, MissingFileError
 from sctabnet.data.anndata_source import anndata_source
 from sctabnet.data.h5ad_source import h5ad_source
 from sctabnet.data.source import CellSource
+from sctabnet.data.zarr_source import zarr_source
 
-Source = AnnData | str | Path | Iterable[AnnData | str | Path]
+Source: TypeAlias = AnnData | str | Path | Iterable[AnnData | str | Path]
 
 
 def open_sources(source: Source, *, layer: str | None = None) -> list[CellSource]:
@@ -49,9 +51,9 @@ def open_sources(source: Source, *, layer: str | None = None) -> list[CellSource
 
 
 def _expand(pattern: str) -> list[str]:
-    if Path(pattern).exists():
+    if "://" in pattern or Path(pattern).exists():
         return [pattern]
-    found = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else []
+    found = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else []  # noqa: PTH207
     if not found:
         raise MissingFileError(
             f"{pattern} does not exist. Give the path of an .h5ad file or a .zarr folder, "
@@ -61,4 +63,6 @@ def _expand(pattern: str) -> list[str]:
 
 
 def _open_path(path: str, layer: str | None) -> CellSource:
+    if "://" in path or Path(path).is_dir():
+        return zarr_source(path, layer=layer)
     return h5ad_source(path, layer=layer)

@@ -12,7 +12,8 @@ class Panels:
     """Which data set each cell of a merged file came from, and which genes that data set measured.
 
     A file written by :func:`~sctabnet.data.prepare.prepare` holds the cells of several files. What
-    each of them measured would be lost in a plain AnnData, where an unmeasured gene looks like a zero.
+    each of them measured would be lost in a plain AnnData, where an unmeasured gene looks like a
+    zero.
 
     Attributes
     ----------

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ class Window:
     starts, stops
         int64: ranges of cells to read; the window's cells are theirs, one range after the other.
     picks
-        int64 (n_minibatches, cells per minibatch of this process): cells of the window, -1 is padding.
+        int64 (n_minibatches, cells of this process): cells of the window, -1 is padding.
     """
 
     first_step: int
@@ -42,12 +43,11 @@ class Plan:
     """The order of one epoch: every cell once, the same minibatches on any number of processes.
 
     Cells are read in blocks of neighbours. The blocks of each source are shuffled and then spread
-    evenly over the epoch, so that any stretch of it holds every source in proportion (the order within
-    a stretch is random). A stretch of ``window_rows`` cells is a window, dealt in equal parts to
-    ``n_streams`` virtual streams; within its part of a window each stream shuffles single cells. Every
-    minibatch takes equally many cells from every stream. A process owns a range of streams and reads
-    nothing else; its part of a minibatch is a contiguous piece of the minibatch that one process
-    would make.
+    evenly over the epoch, so that any stretch of it holds every source in proportion (the order
+    within a stretch is random). A stretch of ``window_rows`` cells is a window, dealt in equal
+    parts to ``n_streams`` virtual streams; within its part each stream shuffles single cells. Every minibatch takes equally many cells from every stream. A process owns a range of streams
+    and reads nothing else; its part of a minibatch is a contiguous piece of the minibatch that one
+    process would make.
 
     The order is a pure function of the arguments, and any step is found without those before it.
 
@@ -124,7 +124,7 @@ class Plan:
         """
         if self.n_streams % world_size:
             raise ValueError(
-                f"Minibatches of {self.minibatch_size} cells are dealt from {self.n_streams} streams, "
+                f"Minibatches of {self.minibatch_size} cells come from {self.n_streams} streams, "
                 f"which cannot be shared equally by {world_size} processes. "
                 f"Choose a minibatch size that is a multiple of {world_size} (best of "
                 f"{math.lcm(world_size, 64)})."
@@ -144,7 +144,7 @@ class Plan:
     def _spread_blocks(
         self, sizes: NDArray[np.int64], block_rows: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the first cell of each block, and the cells up to its end, in the epoch's order."""
+        """Return each block's first cell, and the cells up to its end, in the epoch's order."""
         rng = self._rng(0)
         n_blocks = -(-sizes // block_rows)
         source = np.repeat(np.arange(len(sizes), dtype=np.int32), n_blocks)
@@ -181,7 +181,7 @@ class Plan:
         n_steps = math.ceil(n_here / self.minibatch_size)
         draws = self._rng(window + 1).random(n_here)
         picks = np.full((len(edges) - 1, n_steps * per_stream), -1, dtype=np.int64)
-        for stream, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for stream, (low, high) in enumerate(pairwise(edges)):
             shuffled = np.argsort(draws[low - base : high - base])
             picks[stream, : high - low] = shuffled + (low - edges[0])
         dealt = picks.reshape(len(edges) - 1, n_steps, per_stream)

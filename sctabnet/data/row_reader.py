@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,15 @@ class RowBuffer:
     first: NDArray[np.int64]
     last: NDArray[np.int64]
     source: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+
+class GatheredRows(NamedTuple):
+    """Rows in the vocabulary: values, positions (ascending in a row), offsets, numbers of rows."""
+
+    values: NDArray[np.float32]
+    indices: NDArray[np.int64]
+    offsets: NDArray[np.int64]
     rows: NDArray[np.int64]
 
 
@@ -45,7 +55,8 @@ class RowReader:
         self._edges = np.concatenate([[0], np.cumsum([source.n_cells for source in sources])])
         self._value_dtype = _common([s.value_dtype for s in sources], np.dtype(np.float32))
         self._index_dtype = _common([s.index_dtype for s in sources], np.dtype(np.int64))
-        self._lut = np.concatenate(luts).astype(np.int32)
+        lut = np.concatenate(luts)
+        self._lut = np.where(lut < 0, n_genes, lut).astype(np.int32)
         self._lut_start = np.concatenate([[0], np.cumsum([len(lut) for lut in luts])])
         self._lut_order = np.array([_order(lut) for lut in luts], dtype=np.uint8)
         self._n_genes = n_genes
@@ -60,55 +71,57 @@ class RowReader:
         """Return the source of each row."""
         return np.searchsorted(self._edges, rows, side="right") - 1
 
-    def bounds(self, rows: NDArray[np.int64]) -> _Runs:
+    def locate(self, rows: NDArray[np.int64]) -> RowPlaces:
         """Find ``rows`` on disk; nothing but row pointers is read."""
-        return _Runs(self._sources, self._edges, rows, self.source_of(rows))
+        return RowPlaces(self._sources, self._edges, rows, self.source_of(rows))
 
     def load(self, rows: NDArray[np.int64]) -> RowBuffer:
         """Read rows, in any order, repeats allowed.
 
-        Runs of neighbours are read with one request.
+        Neighbours are read with one request.
 
         Raises
         ------
         ValueError
             If a file is damaged or was changed.
         """
-        return self.load_runs(self.bounds(rows))
+        return self.load_places(self.locate(rows))
 
-    def load_runs(self, runs: _Runs) -> RowBuffer:
-        """Read the rows that :meth:`bounds` found; see :meth:`load`."""
-        values = self._pool.take(self._value_dtype, runs.n_entries)
-        indices = self._pool.take(self._index_dtype, runs.n_entries)
-        for source, starts, stops, low, high in runs.reads:
+    def load_places(self, places: RowPlaces) -> RowBuffer:
+        """Read the rows that :meth:`locate` found; see :meth:`load`."""
+        values = self._pool.take(self._value_dtype, places.n_entries)
+        indices = self._pool.take(self._index_dtype, places.n_entries)
+        for source, starts, stops, low, high in places.reads:
             self._sources[source].read(starts, stops, values[low:high], indices[low:high])
-        return RowBuffer(values, indices, runs.first, runs.last, runs.source, runs.rows)
+        return RowBuffer(values, indices, places.first, places.last, places.source, places.rows)
 
-    def gather(
-        self, buffer: RowBuffer, picks: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-        """Return values, vocabulary positions and offsets of the picked rows of a buffer.
+    def gather(self, buffer: RowBuffer, picks: NDArray[np.int64]) -> GatheredRows:
+        """Align the picked rows of a buffer; a pick of -1 is a row without genes.
 
         The arrays lie in memory that is used again once nothing refers to them any more.
 
         Raises
         ------
         ValueError
-            If a row holds a negative, infinite or missing value, or a column number that does not exist.
+            If a value is negative, infinite or no number, or a column number does not exist.
         """
-        first, last, source = buffer.first[picks], buffer.last[picks], buffer.source[picks]
+        first, last, source = (
+            np.append(column, 0)[picks] for column in (buffer.first, buffer.last, buffer.source)
+        )
         capacity = int((last - first).sum())
         values = self._pool.take(np.dtype(np.float32), capacity)
         indices = self._pool.take(np.dtype(np.int64), capacity)
         offsets = np.empty(len(picks) + 1, np.int64)
+        bits, largest = _as_bits(buffer.values)
         state, row = kernel.gather_rows(
-            buffer.values, buffer.indices, first, last, source,
+            buffer.values, bits, largest, buffer.indices, first, last, source,
             self._lut, self._lut_start, self._lut_order, values, indices, offsets,
-            np.zeros(self._n_genes, np.float32), np.zeros(self._n_genes // 64 + 1, np.uint64),
+            np.zeros(self._n_genes + 1, np.float32), np.zeros(self._n_genes // 64 + 1, np.uint64),
         )  # fmt: skip
         if state != kernel.OK:
             raise self._bad_row(buffer, int(picks[row]), state)
-        return values[: offsets[-1]], indices[: offsets[-1]], offsets
+        rows = np.append(buffer.rows, -1)[picks]
+        return GatheredRows(values[: offsets[-1]], indices[: offsets[-1]], offsets, rows)
 
     def _bad_row(self, buffer: RowBuffer, position: int, state: int) -> InputError:
         source = self._sources[buffer.source[position]]
@@ -132,8 +145,8 @@ class RowReader:
         )
 
 
-class _Runs:
-    """Where rows lie on disk (``reads``) and where they come to lie in a buffer (``first, last``)."""
+class RowPlaces:
+    """Where rows lie on disk (``reads``) and in a buffer (``first, last``)."""
 
     def __init__(
         self,
@@ -164,31 +177,43 @@ class _Runs:
 class _Pool:
     """Large arrays that are used again as soon as nobody refers to them.
 
-    Fresh memory costs a page fault every four kilobytes, which would be a third of the loader's time.
+    Fresh memory costs a page fault every four kilobytes: a third of the loader's time.
     """
 
     def __init__(self) -> None:
         self._arrays: list[NDArray[np.uint8]] = []
+        self._lock = threading.Lock()
 
     def take(self, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
         """Return an array of at least ``size`` entries, cut to ``size``."""
         n_bytes = size * dtype.itemsize
-        # a free array is known to this list, to the loop's variable and to getrefcount's argument
-        free = [a for a in self._arrays if sys.getrefcount(a) == 3]
-        fitting = [a for a in free if n_bytes <= a.nbytes <= 2 * n_bytes]
-        if fitting:
-            return fitting[0][:n_bytes].view(dtype)
-        kept = {id(a) for a in free}
-        self._arrays = [a for a in self._arrays if id(a) not in kept]
-        del free
-        array = np.empty(n_bytes + n_bytes // 8, np.uint8)
-        self._arrays.append(array)
-        return array[:n_bytes].view(dtype)
+        with self._lock:
+            # a free array is known to this list, to the loop's variable and to getrefcount
+            free = [i for i, a in enumerate(self._arrays) if sys.getrefcount(a) == 3]
+            for i in free:
+                if n_bytes <= self._arrays[i].nbytes <= 2 * n_bytes:
+                    return self._arrays[i][:n_bytes].view(dtype)
+            self._arrays = [a for i, a in enumerate(self._arrays) if i not in free]
+            self._arrays.append(np.empty(n_bytes + n_bytes // 8, np.uint8))
+            return self._arrays[-1][:n_bytes].view(dtype)
 
 
 def _common(dtypes: Sequence[np.dtype[Any]], otherwise: np.dtype[Any]) -> np.dtype[Any]:
     native = {dtype.newbyteorder("=") for dtype in dtypes}
     return native.pop() if len(native) == 1 else otherwise
+
+
+def _as_bits(values: NDArray[Any]) -> tuple[NDArray[Any], np.uint64]:
+    """Return values as unsigned integers, and the largest that is a sound expression value."""
+    dtype = values.dtype
+    if dtype.kind == "f":
+        sound = (
+            np.array(np.finfo(np.float32).max, dtype) if dtype.itemsize > 2 else np.finfo(dtype).max
+        )
+        largest = int(np.asarray(sound, dtype).view(f"u{dtype.itemsize}"))
+    else:
+        largest = int(np.iinfo(dtype).max)
+    return values.view(f"u{dtype.itemsize}"), np.uint64(largest)
 
 
 def _order(lut: NDArray[np.int32]) -> int:

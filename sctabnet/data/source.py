@@ -10,14 +10,14 @@ from sctabnet.data.panels import Panels
 
 
 class CellSource(Protocol):
-    """One data set of cells, read by blocks of rows: the only thing a corpus knows of a file format.
+    """One data set of cells, read by blocks of rows: all that a corpus knows of a file format.
 
     Attributes
     ----------
     name
         What messages call it: a path, or ``adata``.
-    n_cells
-        Rows.
+    n_cells, n_entries
+        Rows, and stored values of all of them.
     gene_ids
         One id per column, in the order of columns.
     value_dtype, index_dtype
@@ -30,6 +30,7 @@ class CellSource(Protocol):
 
     name: str
     n_cells: int
+    n_entries: int
     gene_ids: NDArray[Any]
     value_dtype: np.dtype[Any]
     index_dtype: np.dtype[Any]
@@ -42,7 +43,7 @@ class CellSource(Protocol):
     def row_bounds(
         self, starts: NDArray[np.int64], stops: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return where each row of the row ranges ``[start, stop)`` begins and ends among the entries.
+        """Return where each row of the ranges ``[start, stop)`` begins and ends among the entries.
 
         Raises
         ------
