@@ -21,8 +21,6 @@ from sctabnet.model.folder import read_folder, write_folder
 from sctabnet.model.model_config import ModelConfig
 from sctabnet.model.network import Network, Prediction
 
-FORMAT = 1
-
 
 class Model:
     """Encoder and heads with the genes, labels and covariates that they know.
@@ -82,7 +80,7 @@ class Model:
             hashed.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
         return hashed.hexdigest()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(
         self, minibatches: Iterable[Minibatch], *, device: str | None = None
     ) -> Iterator[tuple[Minibatch, Prediction]]:
@@ -115,7 +113,7 @@ class Model:
         Parameters
         ----------
         folder
-            Where to write; its parent must exist.
+            Where to write; folders above it are made.
         overwrite
             Replace a model that is already there.
 
@@ -128,7 +126,7 @@ class Model:
         if self.calibration is not None:
             tensors["calibration.logits"] = self.calibration.logits.contiguous()
             tensors["calibration.labels"] = self.calibration.labels.contiguous()
-        config = {"format": FORMAT, "model": self.config.to_dict(), "history": self.history}
+        config = {"model": self.config.to_dict(), "history": self.history}
         labels = {"labels": list(self.labels), "covariates": self.covariates}
         files = {
             "config.json": _json(config),
@@ -146,17 +144,11 @@ class Model:
         Raises
         ------
         ValueError
-            If the folder is not a model, a file was changed, or the format is newer than this
+            If the folder is not a model, a file was changed, or its format is newer than this
             version of sctabnet reads.
         """
         files = read_folder(folder)
         config = json.loads(files["config.json"])
-        if config["format"] != FORMAT:
-            msg = (
-                f"{folder} has model format {config['format']}, this version reads {FORMAT}. "
-                "Upgrade sctabnet."
-            )
-            raise ValueError(msg)
         labels = json.loads(files["labels.json"])
         model = cls(
             ModelConfig.from_dict(config["model"]),

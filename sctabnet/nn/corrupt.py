@@ -84,7 +84,9 @@ def corrupt(
     counter = torch.arange(len(draw_rows), device=rows.device) - draw_offsets[draw_rows]
     u = keyed_uniform(seed, epoch, row_ids[draw_rows], counter, 1)
     rank = (u * panel_size[draw_rows]).to(torch.int64)
-    panel_order = torch.argsort(minibatch.measured.to(torch.int8), 1, descending=True, stable=True)
+    panel_order = torch.argsort(
+        minibatch.measured.to(torch.int8), dim=1, descending=True, stable=True
+    )
     gene = panel_order[minibatch.source_ids[draw_rows], rank]
     expressed_key = rows * n_genes + indices
     silent_key = torch.unique(draw_rows * n_genes + gene)

@@ -37,7 +37,7 @@ def keyed_uniform(*keys: Tensor | int) -> Tensor:
 
     Returns
     -------
-    float32 tensor of the broadcast shape, with 24 random bits.
+    float32 tensor of the broadcast shape, with 23 random bits, never 0 or 1.
     """
     device = next((k.device for k in keys if isinstance(k, Tensor)), torch.device("cpu"))
     tensors = [torch.as_tensor(k, dtype=torch.int64, device=device) for k in keys]
@@ -46,4 +46,4 @@ def keyed_uniform(*keys: Tensor | int) -> Tensor:
         tensors,
         torch.zeros((), dtype=torch.int64, device=device),
     )
-    return (_shift_right(state, 40).to(torch.float32) + 0.5) / (1 << 24)
+    return (_shift_right(state, 41).to(torch.float32) + 0.5) / (1 << 23)

@@ -35,8 +35,16 @@ def open_query(adata: AnnData, model: Model, *, layer: str | None) -> Corpus:
     share = None
     if attention.sum() > 0:
         share = float(attention[corpus.measured[0]].sum() / attention.sum())
-    _checks.check_shared_genes(corpus.alignments[0], attention_share=share, stacklevel=3)
-    accepted = {"counts"} if model.config.accepts == "counts" else {"counts", "log1p"}
-    name = "adata.X" if layer is None else f"layer={layer!r}"
-    _checks.check_kind_accepted(corpus.value_kind, accepted, name=name)
+    alignment = corpus.alignments[0]
+    _checks.check_unique_genes(alignment.duplicated)
+    _checks.check_shared_genes(
+        n_shared=alignment.n_shared,
+        n_model=alignment.n_vocabulary,
+        query=alignment.unmatched or adata.var_names,
+        model=alignment.missing or model.vocabulary.ids,
+        attention_covered=share,
+        stacklevel=4,
+    )
+    if corpus.value_kind == "log1p" and model.config.accepts == "counts":
+        _checks.refuse_log1p(adata, layer)
     return corpus

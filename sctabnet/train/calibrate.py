@@ -49,10 +49,11 @@ def calibrate(
     assert head is not None, "only a model with a label head is calibrated"
     wide_logits, deep_logits = [], []
     for _, prediction in model.predict(corpus.minibatches(rows)):
-        wide_logits.append(head.wide_logits(prediction.tokens, model.network.encoder.mean).cpu())
-        deep_logits.append(head.deep(prediction.encoded.embedding).detach().cpu())
-    first = torch.cat(wide_logits).double().numpy()
-    second = torch.cat(deep_logits).double().numpy()
+        with torch.no_grad():
+            wide_logits.append(head.wide_logits(prediction.tokens, model.network.encoder.mean))
+            deep_logits.append(head.deep(prediction.encoded.embedding))
+    first = torch.cat(wide_logits).cpu().double().numpy()
+    second = torch.cat(deep_logits).cpu().double().numpy()
     labels = corpus.label_codes[rows]
     result: dict[str, Any] = {}
     if not head.config.wide:

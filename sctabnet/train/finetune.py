@@ -89,7 +89,7 @@ def finetune(
             covariate_keys=covariate_keys,
             vocabulary=both,
         )
-    _checks.check_labels(corpus.labels, labels_key=labels_key)
+    _checks.check_classes(corpus.labels, labels_key)
     choices.model.seed = seed
     choices.model.accepts = accepted_input(corpus)
     model = Model(
@@ -168,5 +168,6 @@ def _hold_out(
     n_folds = max(2, round(1 / choices.trainer.validation_fraction))
     inner = None if groups is None else groups[labelled]
     folds = split_cells(labels[labelled], inner, n_folds=n_folds, random_state=seed)
+    _checks.check_validation_cells(folds)
     validation = labelled[folds[0]]
     return np.setdiff1d(labelled, validation), validation

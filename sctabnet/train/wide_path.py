@@ -86,7 +86,7 @@ class WidePath:
         path says, scaled by nothing: they were not all used to choose the penalty.
         """
         logits = torch.zeros(corpus.n_cells, self.n_labels)
-        with torch.inference_mode():
+        with torch.no_grad():
             for minibatch in corpus.minibatches(rows, minibatch_size=1024):
                 tokens = network.tokens(minibatch)
                 assert network.labels is not None

@@ -1,0 +1,26 @@
+"""Read and write h5ad files for the verbs, so that bad input never costs a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anndata
+
+from sctabnet import _checks
+from sctabnet._atomic import atomic_path
+
+
+def read_h5ad(path: str) -> anndata.AnnData:
+    """Return the AnnData of a file that was checked to be a whole h5ad file."""
+    _checks.check_h5ad(path)
+    try:
+        return anndata.read_h5ad(path)
+    except (OSError, KeyError, TypeError, anndata._io.utils.AnnDataReadError) as error:
+        msg = f"{path} cannot be read as h5ad: {error}. Fetch or write it again."
+        raise ValueError(msg) from error
+
+
+def write_h5ad(adata: anndata.AnnData, path: str | Path) -> None:
+    """Write a file wholly or not at all; the old file stays until the new one is complete."""
+    with atomic_path(path) as temporary:
+        adata.write_h5ad(temporary)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from typing import Literal
+
+from sctabnet import _checks, get, tl
+from sctabnet.cli._files import read_h5ad, write_h5ad
+from sctabnet.model.model import Model
+
+
+def explain(
+    data: str,
+    model: str,
+    out: str,
+    groupby: str | None = None,
+    layer: str | None = None,
+    method: Literal["contribution", "mask"] = "contribution",
+    attention: bool = False,
+    key_added: str = "sctabnet",
+    overwrite: bool = False,
+) -> None:
+    """Rank the genes that a model uses, for all cells and for groups of cells.
+
+    Args:
+        data: File (.h5ad) with the cells.
+        model: Folder of a trained model.
+        out: File (.h5ad) to write: the same cells with importances in .var, .varm and .uns.
+        groupby: Column of .obs with groups of cells; the predicted labels if not given.
+        layer: Layer to read; "raw" for .raw; X if not given.
+        method: What is ranked, contributions of the whole model or the attention masks.
+        attention: Add every cell's attention as sparse layers.
+        key_added: Prefix of the new slots.
+        overwrite: Replace the output file.
+    """
+    _checks.check_not_there(out, overwrite=overwrite)
+    _checks.check_writable(out)
+    trained = Model.load(model)
+    adata = read_h5ad(data)
+    tl.gene_importance(
+        adata,
+        trained,
+        groupby,
+        layer=layer,
+        method=method,
+        attention=attention,
+        key_added=key_added,
+    )
+    write_h5ad(adata, out)
+    for name, genes in get.importance_df(adata, n_genes=8, key=key_added).groupby(
+        "group", sort=False
+    ):
+        print(f"{name}: {', '.join(genes['gene'])}")
+    print(f"wrote {out}")
