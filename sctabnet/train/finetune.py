@@ -102,7 +102,7 @@ def finetune(
     network = model.network
     labels = corpus.label_codes
     labelled = np.flatnonzero(labels >= 0)
-    groups = corpus.covariate_codes(batch_key) if batch_key is not None else None
+    groups = corpus.covariate_codes[:, 0] if batch_key is not None else None
     train, validation = _hold_out(labelled, labels, groups, choices, seed)
     mean, std = gene_statistics(corpus.minibatches(train), len(corpus.vocabulary))
     measured = np.asarray(corpus.measured).any(0)
