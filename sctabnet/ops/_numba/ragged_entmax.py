@@ -27,21 +27,15 @@ def _mask_rows(start, stop, logits, offsets, out, highest, alpha):  # type: igno
     for row in range(start, stop):
         longest = max(longest, offsets[row + 1] - offsets[row])
         highest[row] = 0
-    candidates = np.empty(longest, np.float64)
+    x, kept = np.empty(longest, logits.dtype), np.empty(longest, np.float64)
     bad_row = -1
     for row in range(start, stop):
         z, p = logits[offsets[row] : offsets[row + 1]], out[offsets[row] : offsets[row + 1]]
         if len(z) == 0:
             continue
-        high, broken = z[0], False
-        for i in range(len(z)):
-            high = max(high, z[i])
-            broken |= z[i] != z[i]
-        if broken:
-            high = np.nan
+        high = _highest(z)
         highest[row] = high
         if not math.isfinite(high):
-            p[:] = np.nan
             bad_row = row if bad_row < 0 else bad_row
         elif alpha == 1:
             total = 0.0
@@ -51,52 +45,90 @@ def _mask_rows(start, stop, logits, offsets, out, highest, alpha):  # type: igno
             for i in range(len(z)):
                 p[i] /= total
         else:
-            # z is centred before it is scaled, so that large logits lose nothing
-            tau = _threshold(z, high, alpha - 1, candidates)
+            # centred before it is scaled, so that large logits lose nothing
+            scale = z.dtype.type(alpha - 1)
             for i in range(len(z)):
-                over = max((alpha - 1) * np.float64(z[i] - high) - tau, 0.0)
+                x[i] = scale * (z[i] - high)
+            near = _newton(x[: len(z)], alpha == 2)
+            tau = x.dtype.type(_exact(x[: len(z)], near, alpha == 2, kept))
+            for i in range(len(z)):
+                over = x[i] - tau
+                over = over if over > 0 else x.dtype.type(0)
                 p[i] = over if alpha == 2 else over * over
     return bad_row
 
 
 @numba.njit(nogil=True, cache=True)
-def _threshold(z, high, scale, x):  # type: ignore[no-untyped-def]
-    """Find tau with ``sum(max(x - tau, 0) ** (1 / scale)) == 1`` for ``x = scale * (z - high)``.
+def _highest(z):  # type: ignore[no-untyped-def]
+    """Return the maximum, or NaN if there is one."""
+    high, n_nan = z[0], 0
+    for i in range(len(z)):
+        high = z[i] if z[i] > high else high
+        n_nan += z[i] != z[i]
+    return z.dtype.type(np.nan) if n_nan > 0 else high
 
-    Newton's iteration from -1, which lies left of the root, on the shrinking list of the x
-    above tau (the sum is convex and falls, so it never overshoots).  Given the right support
-    the root has a closed form; it is right when all of its members lie above that root.
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz"})
+def _newton(x, is_sparsemax):  # type: ignore[no-untyped-def]
+    """Come close to the root of ``sum(max(x - tau, 0) ** power) == 1`` from below.
+
+    The sum is convex and falls, so Newton's steps from -1 never pass the root, but for rounding.
+    Whole rows, without branches, at the working precision: this runs at the speed of the cache.
+    """
+    zero = x.dtype.type(0)
+    tau = x.dtype.type(-1)
+    for _ in range(60):
+        total, squares = zero, zero
+        count = 0
+        for i in range(len(x)):
+            over = x[i] - tau
+            over = over if over > zero else zero
+            total += over
+            squares += over * over
+            count += x[i] > tau
+        step = (total - 1) / count if is_sparsemax else (squares - 1) / (2 * total)
+        tau += x.dtype.type(step)
+        if step < 1e-4:
+            break
+    # a margin for rounding: the exact search starts below the root
+    return tau - x.dtype.type(1e-5)
+
+
+@numba.njit(nogil=True, cache=True)
+def _exact(x, tau, is_sparsemax, kept):  # type: ignore[no-untyped-def]
+    """Find the root itself in float64, on the list of the x above a tau below the root.
+
+    Given the right support the root has a closed form; the support is right when all its members
+    lie above that root.  Until then Newton goes on, and the list shrinks.
     """
     n = 0
-    for i in range(len(z)):
-        scaled = scale * np.float64(z[i] - high)
-        if scaled > -1:
-            x[n] = scaled
+    for i in range(len(x)):
+        if x[i] > tau:
+            kept[n] = x[i]
             n += 1
-    tau = -1.0
+    near = np.float64(tau)
     while True:
-        total, lowest = 0.0, 0.0
+        total, lowest, spread = 0.0, 0.0, 0.0
         for i in range(n):
-            total += x[i]
-            lowest = min(lowest, x[i])
+            total += kept[i]
+            lowest = min(lowest, kept[i])
         mean = total / n
-        if scale == 1:
+        if is_sparsemax:
             root = mean - 1 / n
             step = root
         else:
-            spread = 0.0
             for i in range(n):
-                spread += (x[i] - mean) ** 2
+                spread += (kept[i] - mean) ** 2
             root = mean - math.sqrt(max((1 - spread) / n, 0.0))
-            over = mean - tau
-            step = tau + (spread + n * over * over - 1) / (2 * n * over)
+            over = mean - near
+            step = near + (spread + n * over * over - 1) / (2 * n * over)
         if lowest > root:
             return root
-        # rounding may stop Newton short of the last candidate to drop
-        tau = step if step > tau else lowest
-        kept = 0
+        # rounding may stop Newton short of the last member to drop
+        near = step if step > near else lowest
+        m = 0
         for i in range(n):
-            if x[i] > tau:
-                x[kept] = x[i]
-                kept += 1
-        n = kept
+            if kept[i] > near:
+                kept[m] = kept[i]
+                m += 1
+        n = m

@@ -18,7 +18,7 @@ def table_grad(
     Every thread owns a range of genes, so that each sum has one fixed order at any thread count.
     """
     n_rows, width = grad_nd.shape
-    out_gd = torch.zeros(n_genes, width, dtype=grad_nd.dtype)
+    out_gd = torch.empty(n_genes, width, dtype=grad_nd.dtype)
     indices, starts = indices_k.numpy().view(np.uint64), offsets.numpy()
     bounds = gene_bounds(n_genes, len(indices_k))
     args = (values_k.numpy(), indices, starts, grad_nd.numpy(), out_gd.numpy())
@@ -54,6 +54,7 @@ def _add_ascending(start, stop, values, indices, offsets, grad, out, block):  # 
         at[row] = low + np.searchsorted(indices[low:high], np.uint64(start))
     for first in range(start, stop, block):
         top = np.uint64(min(first + block, stop))
+        out[first:top] = 0
         for row in range(n_rows):
             i, end, g = at[row], offsets[row + 1], grad[row]
             while i < end and indices[i] < top:
@@ -68,6 +69,7 @@ def _add_ascending(start, stop, values, indices, offsets, grad, out, block):  # 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def _add_any_order(start, stop, values, indices, offsets, grad, out):  # type: ignore[no-untyped-def]
     n_rows, width = grad.shape
+    out[start:stop] = 0
     for row in range(n_rows):
         for i in range(offsets[row], offsets[row + 1]):
             if start <= np.int64(indices[i]) < stop:
