@@ -45,6 +45,8 @@ SEVERAL_PUBLIC_NAMES = {
     "_file_checks.py": "the same for files and folders",
     "_errors.py": "the three kinds of one error",
     "model/folder.py": "the two directions of one file format",
+    "tabular/estimator_folder.py": "the two directions of one file format",
+    "tabular/class_codes.py": "classes to codes and to JSON, and back",
     "ops/backend.py": "setting and reading one choice",
     "data/categories.py": "the levels of a column, and their codes",
     "data/decoders.py": "one decoder for each of two containers",

@@ -158,7 +158,7 @@ def _check(arguments: dict[str, int | float]) -> None:
         )
 
 
-def _categorical(codes: NDArray[np.int64], names: list[str]) -> pd.Categorical[str]:
+def _categorical(codes: NDArray[np.int64], names: list[str]) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, pd.Index(names))
 
 
