@@ -8,17 +8,22 @@ from anndata import AnnData
 
 from sctabnet._errors import InputError, MissingKeyError
 from sctabnet.data.csr_source import CsrSource
+from sctabnet.data.entry_array import EntryArray
+from sctabnet.data.group_source import check_csr
+from sctabnet.data.h5_entries import h5_entries
 from sctabnet.data.memory_array import MemoryArray
 from sctabnet.data.panels import Panels
 
 
 def anndata_source(adata: AnnData, *, layer: str | None = None, name: str = "adata") -> CsrSource:
-    """Open an AnnData as a source of cells; a backed one stays on disk.
+    """Open an AnnData as a source of cells.
+
+    A backed one stays on disk (a view of a backed one is loaded, as AnnData does it).
 
     Parameters
     ----------
     adata
-        In memory or backed, also a view. Dense and CSC matrices in memory are converted to CSR.
+        In memory or backed. Dense and CSC matrices in memory are converted to CSR.
     layer
         None for ``X``, ``"raw"`` for ``raw.X``, otherwise a layer's name.
     name
@@ -37,21 +42,32 @@ def anndata_source(adata: AnnData, *, layer: str | None = None, name: str = "ada
         raise MissingKeyError(
             f"layer={layer!r} is not in {name}. Found layers {options}. Pass layer=None to use X."
         )
-    matrix = part.X if layer in (None, "raw") else adata.layers[layer]
-    csr = _to_csr(matrix, name)
+    data: EntryArray
+    indices: EntryArray
+    indptr: EntryArray
+    if adata.isbacked and not adata.is_view and layer in (None, "raw"):
+        group = adata.file["X" if layer is None else "raw/X"]
+        check_csr(group, str(adata.filename))
+        data, indices, indptr = (
+            h5_entries(group[part_name], str(adata.filename))
+            for part_name in ("data", "indices", "indptr")
+        )
+    else:
+        csr = _to_csr(part.X if layer in (None, "raw") else adata.layers[layer], name)
+        data, indices, indptr = map(MemoryArray, (csr.data, csr.indices, csr.indptr))
     panels = None
     if layer != "raw" and Panels.OBS in adata.obs and Panels.VARM in adata.varm:
         origin = adata.obs[Panels.OBS].astype("category").cat
-        panels = Panels(
-            tuple(origin.categories), origin.codes.to_numpy(), np.asarray(adata.varm[Panels.VARM])
-        )
+        measured = np.asarray(adata.varm[Panels.VARM], dtype=bool)
+        panels = Panels(tuple(map(str, origin.categories)), origin.codes.to_numpy(), measured)
     return CsrSource(
         name,
-        data=MemoryArray(csr.data),
-        indices=MemoryArray(csr.indices),
-        indptr=MemoryArray(csr.indptr),
+        data=data,
+        indices=indices,
+        indptr=indptr,
         gene_ids=part.var_names.to_numpy(dtype=object),
-        obs_columns=tuple(adata.obs.columns),
+        obs_names=lambda: adata.obs_names.to_numpy(dtype=object),
+        obs_columns=tuple(map(str, adata.obs.columns)),
         obs=lambda column: adata.obs[column],
         panels=panels,
     )

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -9,11 +9,11 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from sctabnet._errors import InputError
 from sctabnet._value_kind import ValueKind
 from sctabnet.data.cell_table import CellTable
 from sctabnet.data.identify import identify
 from sctabnet.data.measured_genes import measured_genes
+from sctabnet.data.memory_budget import MemoryBudget
 from sctabnet.data.minibatch import Minibatch
 from sctabnet.data.open_sources import Source, open_sources
 from sctabnet.data.plan import Plan
@@ -22,10 +22,6 @@ from sctabnet.data.read_windows import read_windows
 from sctabnet.data.row_reader import GatheredRows, RowReader
 from sctabnet.data.source import CellSource
 from sctabnet.genes import Alignment, GeneVocabulary, align
-
-_MEMORY_LIMIT = 448 * 2**20  # with Python's own growth this stays below 512 MB
-_LIVING = 3  # minibatches at a time: one in use, one ready, one in the making
-_SPREAD = 1.25  # a window may hold so much more than the average suggests before it is split
 
 
 class Corpus:
@@ -154,6 +150,10 @@ class Corpus:
         """int64 (n_cells,): row of ``measured`` that belongs to each cell."""
         return self._table.data_set_codes(np.arange(self.n_cells))
 
+    def files_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return int64 (n,): the file that holds each row."""
+        return self._reader.source_of(rows)
+
     def obs(self, column: str) -> pd.Series:
         """Return a column of ``obs`` of all cells, in the order of rows."""
         return pd.concat(self._table.column(column), ignore_index=True)
@@ -200,6 +200,7 @@ class Corpus:
             See :meth:`take`.
         """
         if shuffle:
+            rows = rows if rows is None else np.sort(rows)
             plan = self.plan(rows, minibatch_size=minibatch_size, seed=seed, epoch=epoch)
             return prefetch(self._read(plan, rows, pad=False))
         order = np.arange(self.n_cells) if rows is None else rows
@@ -213,7 +214,7 @@ class Corpus:
         minibatch_size: int = 1024,
         seed: int = 0,
         epoch: int = 0,
-        memory_limit: int = _MEMORY_LIMIT,
+        memory_limit: int | None = None,
     ) -> Plan:
         """Return the order of an epoch over all cells, or over those at ``rows`` (ascending).
 
@@ -229,28 +230,18 @@ class Corpus:
         if rows is not None:
             sizes = np.bincount(self._reader.source_of(rows), minlength=len(sizes))
             fingerprint += hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest()
-        per_minibatch = self._bytes(minibatch_size, 12) * _LIVING
-        per_window = self._bytes(minibatch_size, self._reader.bytes_per_entry)
-        n_minibatches = int((memory_limit - per_minibatch) // max(per_window, 1))
-        if n_minibatches < 1:
-            raise InputError(
-                f"Minibatches of {minibatch_size} cells need "
-                f"{(per_minibatch + per_window) / 1e6:.0f} MB, more than the limit of {memory_limit / 1e6:.0f} MB. "
-                "Choose smaller minibatches or a higher memory_limit."
-            )
         return Plan(
             sizes,
             minibatch_size=minibatch_size,
             seed=seed,
             epoch=epoch,
             fingerprint=fingerprint,
-            window_rows=max(minibatch_size, min(16_384, n_minibatches * minibatch_size)),
+            window_rows=self._budget(memory_limit).window_rows(minibatch_size),
         )
 
     def memory_bound(self, plan: Plan) -> int:
         """Return the bytes that a window and its minibatches take in one process."""
-        window = self._bytes(plan.window_rows, self._reader.bytes_per_entry)
-        return int(window + _LIVING * self._bytes(plan.minibatch_size, 12))
+        return self._budget().bound(plan.window_rows, plan.minibatch_size)
 
     def read_epoch(
         self,
@@ -260,20 +251,23 @@ class Corpus:
         rank: int = 0,
         world_size: int = 1,
         first_step: int = 0,
+        finish: Callable[[Minibatch], Minibatch] | None = None,
     ) -> Iterator[Minibatch]:
         """Yield one process's part of every minibatch of a plan, from ``first_step`` on.
 
         All processes get equally many cells in equally many minibatches; what is missing at the end
-        is filled with cells of weight 0.
+        is filled with cells of weight 0. ``finish`` is applied to each minibatch by the
+        reading thread.
 
         Raises
         ------
         ValueError
             See :meth:`take` and :meth:`Plan.windows`.
         """
-        return prefetch(
-            self._read(plan, rows, rank=rank, world_size=world_size, first_step=first_step)
+        minibatches = self._read(
+            plan, rows, rank=rank, world_size=world_size, first_step=first_step
         )
+        return prefetch(minibatches if finish is None else map(finish, minibatches))
 
     def _read(
         self,
@@ -285,12 +279,11 @@ class Corpus:
         first_step: int = 0,
         pad: bool = True,
     ) -> Iterator[Minibatch]:
-        max_entries = _SPREAD * self._bytes(plan.window_rows, 1)
         parts = read_windows(
             self._reader,
             plan,
             rows,
-            max_entries=max_entries,
+            max_entries=self._budget().max_entries(plan.window_rows),
             rank=rank,
             world_size=world_size,
             first_step=first_step,
@@ -298,9 +291,10 @@ class Corpus:
         )
         return map(self._minibatch, parts)
 
-    def _bytes(self, n_cells: int, per_entry: int) -> float:
-        n_entries = sum(source.n_entries for source in self.sources)
-        return n_cells * n_entries / max(self.n_cells, 1) * per_entry
+    def _budget(self, limit: int | None = None) -> MemoryBudget:
+        genes_per_cell = sum(s.n_entries for s in self.sources) / max(1, self.n_cells)
+        given = {} if limit is None else {"limit": limit}
+        return MemoryBudget(genes_per_cell, self._reader.bytes_per_entry, **given)
 
     def _minibatch(self, gathered: GatheredRows) -> Minibatch:
         values, indices, offsets, rows = gathered

@@ -23,12 +23,10 @@ class CsrSource:
         The matrix. ``indptr`` has one entry more than there are cells.
     gene_ids
         One id per column.
-    obs_columns, obs
-        Names of the columns of ``obs``, and how to get one.
+    obs_names, obs_columns, obs
+        How to get the names of cells, names of the columns of ``obs``, and how to get one of these.
     panels
         For a file that holds the cells of several data sets.
-    check_unchanged
-        Raises when what lies on disk is no longer what was opened; called before every read.
 
     Raises
     ------
@@ -44,10 +42,10 @@ class CsrSource:
         indices: EntryArray,
         indptr: EntryArray,
         gene_ids: NDArray[Any],
+        obs_names: Callable[[], NDArray[Any]],
         obs_columns: tuple[str, ...],
         obs: Callable[[str], pd.Series],
         panels: Panels | None = None,
-        check_unchanged: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self.n_cells = indptr.size - 1
@@ -58,8 +56,7 @@ class CsrSource:
         self.value_dtype = data.dtype
         self.index_dtype = indices.dtype
         self._data, self._indices, self._indptr = data, indices, indptr
-        self._obs = obs
-        self._check_unchanged = check_unchanged
+        self._obs, self._obs_names = obs, obs_names
         if data.size != indices.size or self.n_cells < 0:
             raise self._damaged(
                 f"{data.size} values, {indices.size} column numbers and {indptr.size} row pointers"
@@ -71,6 +68,10 @@ class CsrSource:
                     f"row pointers end at {last[0]}, but {data.size} values are stored"
                 )
 
+    def obs_names(self) -> NDArray[Any]:
+        """Return the names of the cells."""
+        return self._obs_names()
+
     def obs(self, column: str) -> pd.Series:
         """Return a column of ``obs``."""
         return self._obs(column)
@@ -79,8 +80,6 @@ class CsrSource:
         self, starts: NDArray[np.int64], stops: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """See :meth:`CellSource.row_bounds`."""
-        if self._check_unchanged:
-            self._check_unchanged()
         lengths = stops - starts + 1
         pointers = np.empty(int(lengths.sum()), np.int64)
         self._indptr.read(starts, stops + 1, pointers)

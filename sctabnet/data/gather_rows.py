@@ -14,14 +14,14 @@ SCATTERED, ASCENDING, COMPLETE, IDENTICAL = 0, 1, 2, 3
 OK, BAD_VALUE, BAD_INDEX = 0, 1, 2
 
 
-@intrinsic
-def _trailing_zeros(typingctx, word):  # type: ignore[no-untyped-def]
-    """Number of zero bits below the lowest set bit."""
-
+def _cttz(typingctx, word):  # type: ignore[no-untyped-def]
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         return builder.cttz(args[0], context.get_constant(types.boolean, True))
 
     return types.uint64(types.uint64), codegen
+
+
+_trailing_zeros: Any = intrinsic(_cttz)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -131,7 +131,7 @@ def gather_rows(  # noqa: PLR0913 - a kernel takes its arrays one by one
                 word = words[w]
                 words[w] = 0
                 while word != 0:
-                    gene = np.uintp(w * 64) + np.uintp(_trailing_zeros(word))  # type: ignore[call-arg]
+                    gene = np.uintp(w * 64) + np.uintp(_trailing_zeros(word))
                     out_indices[np.uintp(filled)] = gene
                     out_values[np.uintp(filled)] = dense_g[gene]
                     dense_g[gene] = 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,6 @@ from sctabnet._errors import InputError, MissingKeyError
 from sctabnet.data.csr_source import CsrSource
 from sctabnet.data.entry_array import EntryArray
 from sctabnet.data.panels import Panels
-
-_TO_CSR = (
-    "python -c \"import anndata as ad, scipy.sparse as sp; a = ad.read_h5ad('{path}'); "
-    "a.X = sp.csr_matrix(a.X); a.write_h5ad('{stem}.csr.h5ad')\""
-)
 
 
 def group_source(
@@ -56,6 +52,7 @@ def group_source(
         indices=entries(matrix["indices"]),
         indptr=entries(matrix["indptr"]),
         gene_ids=np.asarray(_index(var), dtype=object),
+        obs_names=lambda: np.asarray(_index(obs), dtype=object),
         obs_columns=tuple(str(name) for name in obs.attrs["column-order"]),
         obs=lambda column: pd.Series(read_elem(obs[column])),
         panels=_panels(group) if layer != "raw" else None,
@@ -79,16 +76,36 @@ def _matrix(group: Any, path: str, layer: str | None) -> Any:
             f"layer={layer!r} is not in {path}. Found layers {options}"
             f"{' and raw' if 'raw' in group else ''}. Pass layer=None to use X."
         )
-    matrix = group[key]
+    check_csr(group[key], path)
+    return group[key]
+
+
+def check_csr(matrix: Any, path: str) -> None:
+    """Refuse a stored matrix that is not CSR, and say how to convert it.
+
+    Raises
+    ------
+    ValueError
+        If the matrix is dense, CSC, or something else.
+    """
     encoding = matrix.attrs.get("encoding-type", "array")
-    if encoding != "csr_matrix":
-        what = "a dense matrix" if encoding == "array" else f"{encoding!r}"
-        raise InputError(
-            f"{key} of {path} cannot be streamed by cells: it must be a CSR matrix. "
-            f"Found {what}. Convert it once: "
-            + _TO_CSR.format(path=path, stem=path.removesuffix(".h5ad"))
-        )
-    return matrix
+    if encoding == "csr_matrix":
+        return
+    key = matrix.name.lstrip("/")
+    name = key.removeprefix("raw/").removeprefix("layers/")
+    place = "a.X" if name == "X" else f"a.layers[{name!r}]"
+    read, suffix = ("read_zarr", ".zarr") if Path(path).is_dir() else ("read_h5ad", ".h5ad")
+    raw = "a = a.raw.to_adata(); " if key.startswith("raw/") else ""
+    raise InputError(
+        f"{key} of {path} cannot be streamed cell by cell: it must be a CSR matrix. "
+        f"Found {'a dense matrix' if encoding == 'array' else encoding}. Convert it once:\n"
+        f'python -c "import anndata, scipy.sparse as sp; a = anndata.{read}({path!r}); {raw}'
+        f'{place} = sp.csr_matrix({place}); a.write_{suffix[1:]}({_beside(path, suffix)!r})"'
+    )
+
+
+def _beside(path: str, suffix: str) -> str:
+    return path.rstrip("/").removesuffix(suffix) + ".csr" + suffix
 
 
 def _index(frame: Any) -> Any:

@@ -45,8 +45,9 @@ class Plan:
     Cells are read in blocks of neighbours. The blocks of each source are shuffled and then spread
     evenly over the epoch, so that any stretch of it holds every source in proportion (the order
     within a stretch is random). A stretch of ``window_rows`` cells is a window, dealt in equal
-    parts to ``n_streams`` virtual streams; within its part each stream shuffles single cells. Every minibatch takes equally many cells from every stream. A process owns a range of streams
-    and reads nothing else; its part of a minibatch is a contiguous piece of the minibatch that one
+    parts to ``n_streams`` virtual streams; within its part each stream shuffles single cells. Every
+    minibatch takes equally many cells from every stream. A process owns a range of streams and
+    reads nothing else; its part of a minibatch is a contiguous piece of the minibatch that one
     process would make.
 
     The order is a pure function of the arguments, and any step is found without those before it.

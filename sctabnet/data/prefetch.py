@@ -21,7 +21,7 @@ def prefetch(items: Iterator[T]) -> Iterator[T]:
         What to iterate over; only the other thread touches it.
     """
     ready: SimpleQueue[tuple[bool, T | BaseException | None]] = SimpleQueue()
-    permits = threading.Semaphore(1)
+    permits = threading.Semaphore(0)
     stopped = threading.Event()
 
     def work() -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 
 from sctabnet._errors import InputError
 from sctabnet.data import gather_rows as kernel
+from sctabnet.data.buffer_pool import BufferPool
 from sctabnet.data.source import CellSource
 
 
@@ -60,7 +59,7 @@ class RowReader:
         self._lut_start = np.concatenate([[0], np.cumsum([len(lut) for lut in luts])])
         self._lut_order = np.array([_order(lut) for lut in luts], dtype=np.uint8)
         self._n_genes = n_genes
-        self._pool = _Pool()
+        self._pool = BufferPool()
 
     @property
     def bytes_per_entry(self) -> int:
@@ -172,30 +171,6 @@ class RowPlaces:
             self.first[mine], self.last[mine] = to - lengths, to
             low, self.n_entries = self.n_entries, self.n_entries + int(lengths.sum())
             self.reads.append((number, first[begins], last[ends - 1], low, self.n_entries))
-
-
-class _Pool:
-    """Large arrays that are used again as soon as nobody refers to them.
-
-    Fresh memory costs a page fault every four kilobytes: a third of the loader's time.
-    """
-
-    def __init__(self) -> None:
-        self._arrays: list[NDArray[np.uint8]] = []
-        self._lock = threading.Lock()
-
-    def take(self, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
-        """Return an array of at least ``size`` entries, cut to ``size``."""
-        n_bytes = size * dtype.itemsize
-        with self._lock:
-            # a free array is known to this list, to the loop's variable and to getrefcount
-            free = [i for i, a in enumerate(self._arrays) if sys.getrefcount(a) == 3]
-            for i in free:
-                if n_bytes <= self._arrays[i].nbytes <= 2 * n_bytes:
-                    return self._arrays[i][:n_bytes].view(dtype)
-            self._arrays = [a for i, a in enumerate(self._arrays) if i not in free]
-            self._arrays.append(np.empty(n_bytes + n_bytes // 8, np.uint8))
-            return self._arrays[-1][:n_bytes].view(dtype)
 
 
 def _common(dtypes: Sequence[np.dtype[Any]], otherwise: np.dtype[Any]) -> np.dtype[Any]:

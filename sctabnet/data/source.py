@@ -37,6 +37,9 @@ class CellSource(Protocol):
     obs_columns: tuple[str, ...]
     panels: Panels | None
 
+    def obs_names(self) -> NDArray[Any]:
+        """Return the names of the cells."""
+
     def obs(self, column: str) -> pd.Series:
         """Return a column of ``obs``."""
 
