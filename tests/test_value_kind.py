@@ -69,7 +69,7 @@ def test_whole_numbers_are_counts(dtype):
     assert detect_value_kind(sp.csr_array(counts().toarray().astype(dtype))) == "counts"
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     target=st.one_of(st.none(), st.floats(1, 1e6)),
     double=st.booleans(),
