@@ -28,7 +28,7 @@ class BufferPool:
                 memory = self._free.pop(fitting[0])
             else:
                 self._free.clear()  # of other sizes: not wanted any more
-                memory = np.empty(n_bytes + n_bytes // 8, np.uint8)
+                memory = np.empty(n_bytes + n_bytes // 32, np.uint8)
         return np.asarray(_Lease(self._free, memory))[: size * dtype.itemsize].view(dtype)
 
 
