@@ -42,7 +42,7 @@ def keyed_uniform(*keys: Tensor | int) -> Tensor:
     device = next((k.device for k in keys if isinstance(k, Tensor)), torch.device("cpu"))
     tensors = [torch.as_tensor(k, dtype=torch.int64, device=device) for k in keys]
     state = reduce(
-        lambda state, key: _mix(state + _GOLDEN ^ _mix(key + _GOLDEN)),
+        lambda state, key: _mix((state ^ key) + _GOLDEN),
         tensors,
         torch.zeros((), dtype=torch.int64, device=device),
     )

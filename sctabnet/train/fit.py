@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sctabnet._settings import settings
 from sctabnet.data.corpus import Corpus
-from sctabnet.data.minibatch import Minibatch
+from sctabnet.data.datamodule import CorpusDataModule
 from sctabnet.model.network import Network
 from sctabnet.train.lightning_network import LightningNetwork
 from sctabnet.train.trainer_config import TrainerConfig
@@ -87,44 +87,18 @@ def fit(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
-        trainer.fit(
-            module,
-            _Cells(corpus, train_rows, config.minibatch_size, seed, shuffle=True),
-            _Cells(corpus, validation_rows, config.minibatch_size, seed, shuffle=False),
+        cells = CorpusDataModule(
+            corpus,
+            train_rows=np.sort(train_rows),
+            valid_rows=np.sort(validation_rows),
+            minibatch_size=config.minibatch_size,
+            seed=seed,
         )
+        trainer.fit(module, datamodule=cells)
     if best.weights is not None:
         network.load_state_dict(best.weights)
     network.eval()
     return {"epochs": trainer.current_epoch, "best_epoch": best.epoch, "val_loss": best.loss}
-
-
-class _Cells:
-    """Minibatches of some rows of a corpus, in a new order every epoch if shuffled."""
-
-    def __init__(
-        self,
-        corpus: Corpus,
-        rows: NDArray[np.int64],
-        minibatch_size: int,
-        seed: int,
-        *,
-        shuffle: bool,
-    ) -> None:
-        self.corpus, self.rows, self.minibatch_size = corpus, rows, minibatch_size
-        self.seed, self.shuffle, self.epoch = seed, shuffle, 0
-
-    def __len__(self) -> int:
-        return ceil(len(self.rows) / self.minibatch_size)
-
-    def __iter__(self) -> Iterator[Minibatch]:
-        yield from self.corpus.minibatches(
-            self.rows,
-            minibatch_size=self.minibatch_size,
-            shuffle=self.shuffle,
-            seed=self.seed,
-            epoch=self.epoch,
-        )
-        self.epoch += 1
 
 
 class _KeepBest(lightning.Callback):
