@@ -15,7 +15,14 @@ from sctabnet.nn.feature_transformer import FeatureTransformer
 from sctabnet.nn.gene_table import GeneTable
 from sctabnet.nn.glu_linear import glu_linear
 from sctabnet.nn.tokens import Tokens
-from sctabnet.ops import gene_dot, gene_sum, masked_gene_sum, ragged_entmax, row_index, segment_sum
+from sctabnet.ops import (
+    gene_dot,
+    gene_sum,
+    masked_gene_sum,
+    ragged_entmax,
+    row_index,
+    segment_entropy,
+)
 
 ALPHA = {"softmax": 1.0, "entmax15": 1.5, "sparsemax": 2.0}
 
@@ -177,22 +184,22 @@ class GeneEncoder(nn.Module):
             shift = self.covariates(covariates_nd)
         whole = gene_sum(tokens.scaled, indices, offsets, table) - self._centre(tokens, table)
         attention = self.transformers[0](whole + shift, weights_n)[:, config.n_d :]
-        prior = torch.ones_like(tokens.nu)
+        prior: Tensor | None = None  # ones, which need no multiplication
         masks, decisions, entropies = [], [], []
         for step in range(config.n_steps):
             query = self.queries[step](attention) * self.temperatures[step]
             keys = self.keys[0 if config.shared_keys else step]()
-            bias = self.biases[step]().squeeze(1)[indices]
-            mask = ragged_entmax(
-                prior * (gene_dot(query, keys, indices, offsets) + bias), offsets, alpha
-            )
-            prior = prior * (config.gamma - mask)
+            logits = gene_dot(query, keys, indices, offsets, self.biases[step]().squeeze(1))
+            mask = ragged_entmax(logits if prior is None else prior * logits, offsets, alpha)
+            if step + 1 < config.n_steps:
+                relaxed = config.gamma - mask
+                prior = relaxed if prior is None else prior * relaxed
             attended = masked_gene_sum(mask, tokens.nu, indices, offsets, table)
             out = self.transformers[step + 1](attended + shift, weights_n)
             decisions.append(torch.relu(out[:, : config.n_d]))
             attention = out[:, config.n_d :]
             masks.append(mask)
-            entropies.append(segment_sum(-mask * torch.log(mask + 1e-15), offsets))
+            entropies.append(segment_entropy(mask, offsets))
         contributions = torch.stack([d.sum(1) for d in decisions], 1)
         total = contributions.sum(1, keepdim=True)
         uniform = torch.full_like(contributions, 1 / config.n_steps)
@@ -217,7 +224,9 @@ class GeneEncoder(nn.Module):
         """
         ratio = self.mean / self.std
         sources, where = torch.unique(tokens.source_ids, return_inverse=True)
-        centre = ((tokens.panel[sources] * ratio) @ table[:-1])[where]
+        # a zero for the absent token: slicing the table would copy its gradient
+        panel = torch.nn.functional.pad(tokens.panel[sources] * ratio, (0, 1))
+        centre = (panel @ table)[where]
         if tokens.hidden_indices is not None and tokens.hidden_offsets is not None:
             hidden = ratio[tokens.hidden_indices]
             centre = centre - gene_sum(hidden, tokens.hidden_indices, tokens.hidden_offsets, table)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from sctabnet.data.minibatch import Minibatch
 from torch import Tensor
 
-from sctabnet.ops import row_index, segment_sum
+from sctabnet.data.minibatch import Minibatch
+from sctabnet.ops import segment_sum
 
 TARGET_SUM = 1e4
 
@@ -28,10 +28,12 @@ def normalise(minibatch: Minibatch) -> Tensor:
     -------
     float32 tensor of shape (nnz,), natural logarithm.
     """
-    rows = row_index(minibatch.offsets)
-    logged = minibatch.is_log1p[minibatch.source_ids][rows]
-    values = minibatch.values
-    if bool(logged.any()):
+    values, offsets = minibatch.values, minibatch.offsets
+    lengths = offsets.diff()
+    logged_n = minibatch.is_log1p[minibatch.source_ids]
+    if bool(logged_n.any()):
+        logged = torch.repeat_interleave(logged_n, lengths, output_size=len(values))
         values = torch.where(logged, torch.expm1(values), values)
-    totals = segment_sum(values, minibatch.offsets).clamp_min(torch.finfo(values.dtype).tiny)
-    return torch.log1p(values * (TARGET_SUM / totals)[rows])
+    totals_n = segment_sum(values, offsets).clamp_min(torch.finfo(values.dtype).tiny)
+    scale = torch.repeat_interleave(TARGET_SUM / totals_n, lengths, output_size=len(values))
+    return torch.log1p(values * scale)

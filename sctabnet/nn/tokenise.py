@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from sctabnet.data.minibatch import Minibatch
 from torch import Tensor
 
+from sctabnet.data.minibatch import Minibatch
 from sctabnet.nn.corrupt import Corruption
 from sctabnet.nn.tokens import Tokens
-from sctabnet.ops import row_index
+from sctabnet.ops import list_tokens, row_index, segment_sum
 
 Support = Literal["expressed", "panel"]
 
@@ -44,35 +44,24 @@ def tokenise(
     -------
     Tokens in ascending gene order, the absent token last.
     """
-    n, n_genes = len(minibatch), len(mean_g)
-    rows, indices = row_index(minibatch.offsets), minibatch.indices
+    indices, offsets, panel = minibatch.indices, minibatch.offsets, minibatch.measured
     if corruption is not None:
-        rows, indices, x_k = rows[corruption.keep], indices[corruption.keep], x_k[corruption.keep]
-    panel = minibatch.measured
+        kept_n = segment_sum(corruption.keep.to(x_k.dtype), offsets).to(torch.int64)
+        offsets = torch.nn.functional.pad(kept_n.cumsum(0), (1, 0))
+        indices, x_k = indices[corruption.keep], x_k[corruption.keep]
     if support == "panel":
         listed = panel[minibatch.source_ids]
         if corruption is not None:
             listed = listed.clone()
             listed[row_index(corruption.offsets), corruption.indices] = False
-        dense = x_k.new_zeros(n, n_genes)
-        dense[rows, indices] = x_k
-        lengths = listed.sum(1)
+        dense = x_k.new_zeros(len(minibatch), len(mean_g))
+        dense[row_index(offsets), indices] = x_k
+        offsets = torch.nn.functional.pad(listed.sum(1).cumsum(0), (1, 0))
         indices, x = listed.nonzero()[:, 1], dense[listed]
         nu = (x - mean_g[indices]) / std_g[indices]
         scaled = x / std_g[indices]
     else:
-        lengths = torch.bincount(rows, minlength=n) + 1
-        total = len(rows) + n
-        position = torch.arange(len(rows), device=rows.device) + rows
-        sigma = std_g[indices]
-        x, scaled = x_k.new_zeros(total), x_k.new_zeros(total)
-        nu, listed_indices = x_k.new_ones(total), indices.new_full((total,), n_genes)
-        x[position] = x_k
-        scaled[position] = x_k / sigma
-        nu[position] = (x_k - mean_g[indices]) / sigma
-        listed_indices[position] = indices
-        indices = listed_indices
-    offsets = torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
+        indices, offsets, x, scaled, nu = list_tokens(x_k, indices, offsets, mean_g, std_g)
     return Tokens(
         indices=indices,
         offsets=offsets,

@@ -10,7 +10,7 @@ from torch import Tensor
 from sctabnet.ops import _library as library
 
 
-def _save_gene_sum(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+def _save_inputs(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
     ctx.save_for_backward(*inputs)
 
 
@@ -22,9 +22,8 @@ def _gene_sum(ctx: Any, grad_nd: Tensor) -> tuple[Tensor | None, ...]:
 
 def _masked_gene_sum(ctx: Any, grad_nd: Tensor) -> tuple[Tensor | None, ...]:
     to_mask, to_values, _, _, to_table = ctx.needs_input_grad
-    to_lists = to_mask or to_values
     grad_mask, grad_values, grad_gd = library.masked_gene_sum_backward(
-        grad_nd, *ctx.saved_tensors, to_lists, to_table
+        grad_nd, *ctx.saved_tensors, to_mask, to_values, to_table
     )
     return (
         grad_mask if to_mask else None,
@@ -55,10 +54,15 @@ def _entmax(ctx: Any, grad_k: Tensor) -> tuple[Tensor | None, ...]:
     return library.ragged_entmax_backward(grad_k, *ctx.saved_tensors, ctx.alpha), None, None
 
 
-library.gene_sum.register_autograd(_gene_sum, setup_context=_save_gene_sum)
-library.masked_gene_sum.register_autograd(_masked_gene_sum, setup_context=_save_gene_sum)
+def _entropy(ctx: Any, grad_n: Tensor) -> tuple[Tensor | None, ...]:
+    return library.segment_entropy_backward(grad_n, *ctx.saved_tensors), None
+
+
+library.gene_sum.register_autograd(_gene_sum, setup_context=_save_inputs)
+library.masked_gene_sum.register_autograd(_masked_gene_sum, setup_context=_save_inputs)
 library.gene_dot.register_autograd(_gene_dot, setup_context=_save_gene_dot)
 library.ragged_entmax.register_autograd(_entmax, setup_context=_save_entmax)
+library.segment_entropy.register_autograd(_entropy, setup_context=_save_inputs)
 
 # Sums over thousands of genes and entmax's threshold keep float32 inside autocast regions.
 for _operator in (
@@ -66,6 +70,7 @@ for _operator in (
     library.masked_gene_sum,
     library.gene_dot,
     library.ragged_entmax,
+    library.segment_entropy,
 ):
     for _device in ("cpu", "cuda"):
         _operator.register_autocast(_device, torch.float32)

@@ -66,7 +66,8 @@ def masked_gene_sum_backward(
     indices_k: Tensor,
     offsets: Tensor,
     table_gd: Tensor,
-    to_lists: bool,
+    to_mask: bool,
+    to_values: bool,
     to_table: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients to mask, values and table; empty tensors where nobody asked."""
@@ -75,10 +76,12 @@ def masked_gene_sum_backward(
     kept, kept_offsets = kernels.keep_support(mask_k, offsets)
     mask, values, indices = _at(kept, mask_k, values_k, indices_k)
     grad_mask, grad_values, grad_gd = (table_gd.new_empty(0) for _ in range(3))
-    if to_lists:
+    if to_mask or to_values:
         products = kernels.gene_dot(grad_nd, table_gd, None, indices, kept_offsets)
-        grad_mask = torch.zeros_like(mask_k).index_copy_(0, kept, products * values)
-        grad_values = torch.zeros_like(values_k).index_copy_(0, kept, products * mask)
+        if to_mask:
+            grad_mask = torch.zeros_like(mask_k).index_copy_(0, kept, products * values)
+        if to_values:
+            grad_values = torch.zeros_like(values_k).index_copy_(0, kept, products * mask)
     if to_table:
         grad_gd = kernels.table_grad(mask * values, indices, kept_offsets, grad_nd, len(table_gd))
     return grad_mask, grad_values, grad_gd.to(table_gd.dtype)
@@ -130,6 +133,29 @@ def ragged_entmax_backward(grad_k: Tensor, mask_k: Tensor, offsets: Tensor, alph
     return kernels.ragged_entmax_grad(mask_k, grad_k, offsets, alpha)
 
 
+@custom_op("sctabnet::segment_entropy", mutates_args=())
+def segment_entropy(mask_k: Tensor, offsets: Tensor) -> Tensor:
+    """Return the entropy of each row of a mask."""
+    kernels, args = _prepare(mask_k, offsets)
+    return kernels.segment_entropy(*args)
+
+
+@custom_op("sctabnet::segment_entropy_backward", mutates_args=())
+def segment_entropy_backward(grad_n: Tensor, mask_k: Tensor, offsets: Tensor) -> Tensor:
+    """Return the gradient to the mask, on its support."""
+    kernels, args = _prepare(grad_n, mask_k, offsets)
+    return kernels.segment_entropy_grad(*args)
+
+
+@custom_op("sctabnet::list_tokens", mutates_args=())
+def list_tokens(
+    x_k: Tensor, indices_k: Tensor, offsets: Tensor, mean_g: Tensor, std_g: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Scale each listed value by its gene and end every list with an absent token."""
+    kernels, args = _prepare(x_k, indices_k, offsets, mean_g, std_g)
+    return kernels.list_tokens(*args)
+
+
 def _prepare(*tensors: Tensor | None) -> tuple[ModuleType, list[Any]]:
     """Load the kernels for these tensors and strip the tensors of graph and strides."""
     first = tensors[0]
@@ -176,10 +202,11 @@ def _(
     indices_k: Tensor,
     offsets: Tensor,
     table_gd: Tensor,
-    to_lists: bool,
+    to_mask: bool,
+    to_values: bool,
     to_table: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    return _empty(mask_k, to_lists), _empty(values_k, to_lists), _empty(table_gd, to_table)
+    return _empty(mask_k, to_mask), _empty(values_k, to_values), _empty(table_gd, to_table)
 
 
 @gene_dot.register_fake
@@ -210,6 +237,25 @@ def _(logits_k: Tensor, offsets: Tensor, alpha: float) -> Tensor:
 @ragged_entmax_backward.register_fake
 def _(grad_k: Tensor, mask_k: Tensor, offsets: Tensor, alpha: float) -> Tensor:
     return torch.empty_like(mask_k)
+
+
+@segment_entropy.register_fake
+def _(mask_k: Tensor, offsets: Tensor) -> Tensor:
+    return mask_k.new_empty(offsets.shape[0] - 1)
+
+
+@segment_entropy_backward.register_fake
+def _(grad_n: Tensor, mask_k: Tensor, offsets: Tensor) -> Tensor:
+    return torch.empty_like(mask_k)
+
+
+@list_tokens.register_fake
+def _(
+    x_k: Tensor, indices_k: Tensor, offsets: Tensor, mean_g: Tensor, std_g: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    n_tokens = x_k.shape[0] + offsets.shape[0] - 1
+    x, scaled, nu = (x_k.new_empty(n_tokens) for _ in range(3))
+    return indices_k.new_empty(n_tokens), torch.empty_like(offsets), x, scaled, nu
 
 
 def _empty(like: Tensor, wanted: bool) -> Tensor:

@@ -8,15 +8,21 @@ the same number, so results do not depend on timing.
 from sctabnet.ops._numba.gene_dot import gene_dot
 from sctabnet.ops._numba.gene_sum import gene_sum
 from sctabnet.ops._numba.keep_support import keep_support
+from sctabnet.ops._numba.list_tokens import list_tokens
 from sctabnet.ops._numba.ragged_entmax import ragged_entmax
 from sctabnet.ops._numba.ragged_entmax_grad import ragged_entmax_grad
+from sctabnet.ops._numba.segment_entropy import segment_entropy
+from sctabnet.ops._numba.segment_entropy_grad import segment_entropy_grad
 from sctabnet.ops._numba.table_grad import table_grad
 
 __all__ = [
     "gene_dot",
     "gene_sum",
     "keep_support",
+    "list_tokens",
     "ragged_entmax",
     "ragged_entmax_grad",
+    "segment_entropy",
+    "segment_entropy_grad",
     "table_grad",
 ]

@@ -106,7 +106,7 @@ def _exact(x, tau, is_sparsemax, kept):  # type: ignore[no-untyped-def]
         if x[i] > tau:
             kept[n] = x[i]
             n += 1
-    near = np.float64(tau)
+    near = float(tau)
     while True:
         total, lowest, spread = 0.0, 0.0, 0.0
         for i in range(n):

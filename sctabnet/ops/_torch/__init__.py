@@ -2,16 +2,20 @@
 
 from sctabnet.ops._torch.gene_dot import gene_dot
 from sctabnet.ops._torch.gene_sum import gene_sum
+from sctabnet.ops._torch.list_tokens import list_tokens
 from sctabnet.ops._torch.masked_gene_sum import masked_gene_sum
 from sctabnet.ops._torch.ragged_entmax import ragged_entmax
 from sctabnet.ops._torch.row_index import row_index
+from sctabnet.ops._torch.segment_entropy import segment_entropy
 from sctabnet.ops._torch.segment_sum import segment_sum
 
 __all__ = [
     "gene_dot",
     "gene_sum",
+    "list_tokens",
     "masked_gene_sum",
     "ragged_entmax",
     "row_index",
+    "segment_entropy",
     "segment_sum",
 ]
