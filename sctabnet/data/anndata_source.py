@@ -7,9 +7,9 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from sctabnet._errors import InputError, MissingKeyError
+from sctabnet.data.check_csr import check_csr
 from sctabnet.data.csr_source import CsrSource
 from sctabnet.data.entry_array import EntryArray
-from sctabnet.data.group_source import check_csr
 from sctabnet.data.h5_entries import h5_entries
 from sctabnet.data.memory_array import MemoryArray
 from sctabnet.data.panels import Panels

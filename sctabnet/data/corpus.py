@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sctabnet._value_kind import ValueKind
 from sctabnet.data.cell_table import CellTable
+from sctabnet.data.gathered_rows import GatheredRows
 from sctabnet.data.identify import identify
 from sctabnet.data.measured_genes import measured_genes
 from sctabnet.data.memory_budget import MemoryBudget
@@ -19,15 +20,16 @@ from sctabnet.data.open_sources import Source, open_sources
 from sctabnet.data.plan import Plan
 from sctabnet.data.prefetch import prefetch
 from sctabnet.data.read_windows import read_windows
-from sctabnet.data.row_reader import GatheredRows, RowReader
+from sctabnet.data.row_reader import RowReader
 from sctabnet.data.source import CellSource
+from sctabnet.data.to_minibatch import to_minibatch
 from sctabnet.genes import Alignment, GeneVocabulary, align
 
 
 class Corpus:
     """Cells of one or many data sets, seen through one gene vocabulary.
 
-    Nothing but names, codes and a small sample is read when a corpus is opened; see :meth:`open`.
+    Opening one reads names, codes and a small sample; see :meth:`open`.
 
     Attributes
     ----------
@@ -51,8 +53,8 @@ class Corpus:
         Names of the files and, for each, which of its genes are shared, missing, unmatched,
         duplicated.
     fingerprint
-        Hexadecimal digest of the cells (numbers, genes, sampled values). It does not depend on the
-        file format or on the order of columns, and so neither does the order of training.
+        Hexadecimal digest of the cells. It does not depend on the file format or on the order of
+        columns, and so neither does the order of training.
     """
 
     def __init__(
@@ -253,7 +255,7 @@ class Corpus:
         first_step: int = 0,
         finish: Callable[[Minibatch], Minibatch] | None = None,
     ) -> Iterator[Minibatch]:
-        """Yield one process's part of every minibatch of a plan, from ``first_step`` on.
+        """Yield one process's part of every minibatch of a plan.
 
         All processes get equally many cells in equally many minibatches; what is missing at the end
         is filled with cells of weight 0. ``finish`` is applied to each minibatch by the
@@ -270,26 +272,11 @@ class Corpus:
         return prefetch(minibatches if finish is None else map(finish, minibatches))
 
     def _read(
-        self,
-        plan: Plan,
-        rows: NDArray[np.int64] | None,
-        *,
-        rank: int = 0,
-        world_size: int = 1,
-        first_step: int = 0,
-        pad: bool = True,
+        self, plan: Plan, rows: NDArray[np.int64] | None, *, pad: bool = True, **part: int
     ) -> Iterator[Minibatch]:
-        parts = read_windows(
-            self._reader,
-            plan,
-            rows,
-            max_entries=self._budget().max_entries(plan.window_rows),
-            rank=rank,
-            world_size=world_size,
-            first_step=first_step,
-            pad=pad,
-        )
-        return map(self._minibatch, parts)
+        limit = self._budget().max_entries(plan.window_rows)
+        windows = read_windows(self._reader, plan, rows, max_entries=limit, pad=pad, **part)
+        return map(self._minibatch, windows)
 
     def _budget(self, limit: int | None = None) -> MemoryBudget:
         genes_per_cell = sum(s.n_entries for s in self.sources) / max(1, self.n_cells)
@@ -297,20 +284,4 @@ class Corpus:
         return MemoryBudget(genes_per_cell, self._reader.bytes_per_entry, **given)
 
     def _minibatch(self, gathered: GatheredRows) -> Minibatch:
-        values, indices, offsets, rows = gathered
-        is_cell = rows >= 0
-        labels = np.where(is_cell, self._table.label_codes(rows), -1)
-        covariates = np.where(is_cell[:, None], self._table.covariate_codes(rows), 0)
-        sources = np.where(is_cell, self._table.data_set_codes(rows), 0)
-        return Minibatch(
-            values=torch.from_numpy(values),
-            indices=torch.from_numpy(indices),
-            offsets=torch.from_numpy(offsets),
-            labels=torch.from_numpy(labels),
-            covariates=torch.from_numpy(covariates),
-            weights=torch.from_numpy(is_cell.astype(np.float32)),
-            row_ids=torch.from_numpy(rows),
-            source_ids=torch.from_numpy(sources),
-            measured=self._shared[0],
-            is_log1p=self._shared[1],
-        )
+        return to_minibatch(gathered, self._table, *self._shared)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import pandas as pd
 from anndata.io import read_elem
 
 from sctabnet._errors import InputError, MissingKeyError
+from sctabnet.data.check_csr import check_csr
 from sctabnet.data.csr_source import CsrSource
 from sctabnet.data.entry_array import EntryArray
 from sctabnet.data.panels import Panels
@@ -78,34 +78,6 @@ def _matrix(group: Any, path: str, layer: str | None) -> Any:
         )
     check_csr(group[key], path)
     return group[key]
-
-
-def check_csr(matrix: Any, path: str) -> None:
-    """Refuse a stored matrix that is not CSR, and say how to convert it.
-
-    Raises
-    ------
-    ValueError
-        If the matrix is dense, CSC, or something else.
-    """
-    encoding = matrix.attrs.get("encoding-type", "array")
-    if encoding == "csr_matrix":
-        return
-    key = matrix.name.lstrip("/")
-    name = key.removeprefix("raw/").removeprefix("layers/")
-    place = "a.X" if name == "X" else f"a.layers[{name!r}]"
-    read, suffix = ("read_zarr", ".zarr") if Path(path).is_dir() else ("read_h5ad", ".h5ad")
-    raw = "a = a.raw.to_adata(); " if key.startswith("raw/") else ""
-    raise InputError(
-        f"{key} of {path} cannot be streamed cell by cell: it must be a CSR matrix. "
-        f"Found {'a dense matrix' if encoding == 'array' else encoding}. Convert it once:\n"
-        f'python -c "import anndata, scipy.sparse as sp; a = anndata.{read}({path!r}); {raw}'
-        f'{place} = sp.csr_matrix({place}); a.write_{suffix[1:]}({_beside(path, suffix)!r})"'
-    )
-
-
-def _beside(path: str, suffix: str) -> str:
-    return path.rstrip("/").removesuffix(suffix) + ".csr" + suffix
 
 
 def _index(frame: Any) -> Any:

@@ -14,7 +14,7 @@ from sctabnet.data.corpus import Corpus
 from sctabnet.data.corpus_report import CorpusReport
 from sctabnet.data.open_sources import Source
 from sctabnet.data.packed_writer import PackedWriter
-from sctabnet.data.validate import Scan
+from sctabnet.data.scan import Scan
 from sctabnet.genes import GeneVocabulary
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from sctabnet.data.gathered_rows import GatheredRows
 from sctabnet.data.plan import Plan
-from sctabnet.data.row_reader import GatheredRows, RowReader
+from sctabnet.data.row_reader import RowReader
 
 
 def read_windows(

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,28 +9,10 @@ from numpy.typing import NDArray
 from sctabnet._errors import InputError
 from sctabnet.data import gather_rows as kernel
 from sctabnet.data.buffer_pool import BufferPool
+from sctabnet.data.gathered_rows import GatheredRows
+from sctabnet.data.row_buffer import RowBuffer
+from sctabnet.data.row_places import RowPlaces
 from sctabnet.data.source import CellSource
-
-
-@dataclass(frozen=True, eq=False)
-class RowBuffer:
-    """Rows as they lie on disk: entries of all rows, and where each row's are."""
-
-    values: NDArray[Any]
-    indices: NDArray[Any]
-    first: NDArray[np.int64]
-    last: NDArray[np.int64]
-    source: NDArray[np.int64]
-    rows: NDArray[np.int64]
-
-
-class GatheredRows(NamedTuple):
-    """Rows in the vocabulary: values, positions (ascending in a row), offsets, numbers of rows."""
-
-    values: NDArray[np.float32]
-    indices: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    rows: NDArray[np.int64]
 
 
 class RowReader:
@@ -142,35 +123,6 @@ class RowReader:
             f"Found {values[at]} for gene {source.gene_ids[indices[at]]!r} in {where}. "
             "Pass raw counts or log1p values (layer=... chooses another matrix)."
         )
-
-
-class RowPlaces:
-    """Where rows lie on disk (``reads``) and in a buffer (``first, last``)."""
-
-    def __init__(
-        self,
-        sources: Sequence[CellSource],
-        edges: NDArray[np.int64],
-        rows: NDArray[np.int64],
-        source: NDArray[np.int64],
-    ) -> None:
-        self.rows, self.source = rows, source
-        self.first = np.empty(len(rows), np.int64)
-        self.last = np.empty(len(rows), np.int64)
-        self.reads: list[tuple[int, NDArray[np.int64], NDArray[np.int64], int, int]] = []
-        self.n_entries = 0
-        for number in np.unique(source).tolist():
-            mine = np.flatnonzero(source == number) if len(sources) > 1 else np.arange(len(rows))
-            local = rows[mine] - edges[number]
-            breaks = np.flatnonzero(np.diff(local) != 1) + 1
-            begins = np.concatenate([[0], breaks])
-            ends = np.concatenate([breaks, [len(local)]])
-            first, last = sources[number].row_bounds(local[begins], local[ends - 1] + 1)
-            lengths = last - first
-            to = self.n_entries + np.cumsum(lengths)
-            self.first[mine], self.last[mine] = to - lengths, to
-            low, self.n_entries = self.n_entries, self.n_entries + int(lengths.sum())
-            self.reads.append((number, first[begins], last[ends - 1], low, self.n_entries))
 
 
 def _common(dtypes: Sequence[np.dtype[Any]], otherwise: np.dtype[Any]) -> np.dtype[Any]:
