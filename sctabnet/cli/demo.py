@@ -9,8 +9,8 @@ import numpy as np
 import scanpy as sc
 import scipy.sparse as sp
 from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegressionCV
-from sklearn.model_selection import train_test_split
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_split
 
 from sctabnet import _checks, evaluate, get, pl, tl
 from sctabnet._value_kind import detect_value_kind
@@ -108,8 +108,12 @@ def _report(
     """Print scores beside the baselines on the same split, then genes of the largest types."""
     known, truth = reference.obs[labels_key].astype(str), query.obs[labels_key].astype(str)
     x, x_query = _log1p(reference, layer), _log1p(query, layer)
-    regression = LogisticRegressionCV(
-        Cs=list(PENALTIES), cv=3, scoring="neg_log_loss", max_iter=1000, random_state=seed
+    regression = GridSearchCV(
+        LogisticRegression(max_iter=1000),
+        {"C": list(PENALTIES)},
+        scoring="neg_log_loss",
+        cv=StratifiedKFold(3, shuffle=True, random_state=seed),
+        error_score=float("-inf"),
     )
     predictions = {
         "sctabnet": query.obs["sctabnet_label"],

@@ -32,7 +32,7 @@ class LabelHead(nn.Module):
         Choices.
     """
 
-    @dataclass(kw_only=True, slots=True)
+    @dataclass(kw_only=True)
     class Config:
         """Choices of the label head."""
 

@@ -38,7 +38,7 @@ class ReconstructHead(nn.Module):
         Seed of the gene rows.
     """
 
-    @dataclass(kw_only=True, slots=True)
+    @dataclass(kw_only=True)
     class Config:
         """Choices of masked pretraining."""
 

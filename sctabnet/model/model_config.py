@@ -11,7 +11,7 @@ from sctabnet.heads.reconstruct import ReconstructHead
 from sctabnet.nn.gene_encoder import GeneEncoder
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True)
 class ModelConfig:
     """The choices that define a network, beside its vocabulary and labels."""
 

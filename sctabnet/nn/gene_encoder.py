@@ -81,7 +81,7 @@ class GeneEncoder(nn.Module):
         Seed of the gene tables.
     """
 
-    @dataclass(kw_only=True, slots=True)
+    @dataclass(kw_only=True)
     class Config:
         """Sizes and choices of the encoder."""
 

@@ -61,12 +61,12 @@ def calibrate(
     elif not head.config.deep:
         logits = first
     else:
-        gate, losses = _choose_gate(first, second, labels, float(head.gate))
+        gate, losses = _choose_gate(first, second, labels, float(head.gate.detach()))
         with torch.no_grad():
             head.gate.fill_(gate)
         result |= {"gate": gate, **losses}
         logits = first + gate * second
-    gate_shut = head.config.wide and float(head.gate) == 0
+    gate_shut = head.config.wide and not bool(head.gate)
     if wide is not None and (gate_shut or not head.config.deep):
         scored = np.isfinite(wide.out_of_fold).all(1)
         logits = np.concatenate([logits, wide.out_of_fold[scored]])

@@ -11,7 +11,7 @@ from sctabnet.model.model_config import ModelConfig
 from sctabnet.train.trainer_config import TrainerConfig
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True)
 class Choices:
     """Model and training loop of one run."""
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
+from lightning.pytorch.callbacks import EarlyStopping
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -22,6 +22,7 @@ from sctabnet.data.corpus import Corpus
 from sctabnet.data.datamodule import CorpusDataModule
 from sctabnet.model.network import Network
 from sctabnet.train.lightning_network import LightningNetwork
+from sctabnet.train.progress_bar import ProgressBar
 from sctabnet.train.trainer_config import TrainerConfig
 
 
@@ -69,7 +70,7 @@ def fit(
         EarlyStopping("val_loss", patience=config.patience, check_finite=True),
     ]
     if settings.progress_bar:
-        callbacks.append(TQDMProgressBar(refresh_rate=5))
+        callbacks.append(ProgressBar({"reconstruct": "pretrain", "labels": "finetune"}[task]))
     with _quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         trainer = lightning.Trainer(
@@ -83,7 +84,7 @@ def fit(
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
-            enable_progress_bar=settings.progress_bar,
+            enable_progress_bar=False,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
