@@ -4,8 +4,9 @@ import time
 from pathlib import Path
 
 import anndata
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import scanpy as sc
 import scipy.sparse as sp
 from sklearn.dummy import DummyClassifier
@@ -55,6 +56,7 @@ def demo(
     _checks.check_classes(sorted(set(adata.obs[labels_key].dropna())), labels_key)
     _checks.check_layer(adata, layer)
     folder = Path(out)
+    plt.switch_backend("agg")  # the pictures go to files: no screen is needed
     reference, query, truth = _split(adata, labels_key, seed)
 
     print(f"1/4 pretrain on {reference.n_obs} cells without their labels")
@@ -71,13 +73,14 @@ def demo(
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder / "model", overwrite=True)
     write_h5ad(query, folder / "annotated.h5ad")
-    with mpl.rc_context({"backend": "agg"}):
-        for name, axes in (
-            ("genes.png", pl.importance_heatmap(query)),
-            ("labels.png", pl.confusion(query, labels_key)),
-        ):
-            axes.figure.savefig(folder / name, dpi=150)
-            mpl.pyplot.close(axes.figure)
+    for name, axes in (
+        ("genes.png", pl.importance_heatmap(query)),
+        ("labels.png", pl.confusion(query, labels_key)),
+    ):
+        figure = axes.get_figure(root=True)
+        assert figure is not None, "the plots make their own figure"
+        figure.savefig(folder / name, dpi=150)
+        plt.close(figure)
     _report(reference, query, labels_key, layer, seed)
     for name in ("annotated.h5ad", "model/", "genes.png", "labels.png"):
         print(f"wrote {folder / name}")
@@ -86,7 +89,7 @@ def demo(
 
 def _split(
     adata: anndata.AnnData, labels_key: str, seed: int
-) -> tuple[anndata.AnnData, anndata.AnnData, object]:
+) -> tuple[anndata.AnnData, anndata.AnnData, pd.Series]:
     """Return 70 % of the cells, the other 30 % without their labels, and those labels."""
     adata = adata[adata.obs[labels_key].notna()]
     labels = adata.obs[labels_key].astype(str)
@@ -103,7 +106,11 @@ def _split(
 
 
 def _report(
-    reference: anndata.AnnData, query: anndata.AnnData, labels_key: str, layer: str | None, seed: int
+    reference: anndata.AnnData,
+    query: anndata.AnnData,
+    labels_key: str,
+    layer: str | None,
+    seed: int,
 ) -> None:
     """Print scores beside the baselines on the same split, then genes of the largest types."""
     known, truth = reference.obs[labels_key].astype(str), query.obs[labels_key].astype(str)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from sctabnet import _checks
 from sctabnet.model.model import Model
 from sctabnet.model.model_config import ModelConfig
@@ -36,6 +38,7 @@ def finetune(
     _checks.check_not_there(out, overwrite=overwrite)
     _checks.check_writable(out)
     start = None if init is None else Model.load(init)
+    config: dict[str, Any] = {} if model is None else {"model": model}
     trained = train(
         data,
         init=start,
@@ -44,7 +47,7 @@ def finetune(
         layer=layer,
         seed=seed,
         trainer=trainer,
-        **({} if model is None else {"model": model}),
+        **config,
     )
     trained.save(out, overwrite=overwrite)
     print(f"{trained}")

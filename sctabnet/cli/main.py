@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import jsonargparse
 
@@ -12,11 +13,11 @@ from sctabnet.cli.annotate import annotate
 from sctabnet.cli.demo import demo
 from sctabnet.cli.explain import explain
 from sctabnet.cli.finetune import finetune
-from sctabnet.cli.pretrain import pretrain
 from sctabnet.cli.prepare import prepare
+from sctabnet.cli.pretrain import pretrain
 from sctabnet.cli.validate import validate
 
-VERBS = {
+VERBS: dict[str, Any] = {
     "demo": demo,
     "prepare": prepare,
     "validate": validate,

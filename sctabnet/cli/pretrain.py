@@ -30,10 +30,10 @@ def pretrain(
     """
     _checks.check_not_there(out, overwrite=overwrite)
     _checks.check_writable(out)
-    trained = train(
-        data, batch_key=batch_key, layer=layer, seed=seed, model=model, trainer=trainer
-    )
+    trained = train(data, batch_key=batch_key, layer=layer, seed=seed, model=model, trainer=trainer)
     trained.save(out, overwrite=overwrite)
     run = trained.history[-1]
     print(f"{trained}")
-    print(f"wrote {out} (validation loss {run['val_loss']:.4f} after {run['best_epoch'] + 1} epochs)")
+    print(
+        f"wrote {out} (validation loss {run['val_loss']:.4f} after {run['best_epoch'] + 1} epochs)"
+    )

@@ -43,8 +43,7 @@ class Plan:
     """The order of one epoch: every cell once, the same minibatches on any number of processes.
 
     Cells are read in blocks of neighbours. The blocks of each source are shuffled and then spread
-    evenly over the epoch, so that any stretch of it holds every source in proportion (the order
-    within a stretch is random). A stretch of ``window_rows`` cells is a window, dealt in equal
+    evenly over the epoch, so that any stretch of it holds every source in proportion. A stretch of ``window_rows`` cells is a window, dealt in equal
     parts to ``n_streams`` virtual streams; within its part each stream shuffles single cells. Every
     minibatch takes equally many cells from every stream. A process owns a range of streams and
     reads nothing else; its part of a minibatch is a contiguous piece of the minibatch that one
@@ -66,7 +65,7 @@ class Plan:
         Cells that are shuffled with each other; rounded up to whole minibatches.
     block_rows
         Neighbours that are read together: at most this many, fewer where a window could not hold
-        256 blocks and one of every source, and single cells where all fit into one window.
+        256 blocks and two of every source, and single cells where all fit into one window.
 
     Raises
     ------
@@ -108,7 +107,7 @@ class Plan:
         if self.n_cells <= self.window_rows:
             block_rows = 1
         else:
-            block_rows = min(block_rows, max(1, self.window_rows // max(256, len(sizes))))
+            block_rows = min(block_rows, max(1, self.window_rows // max(256, 2 * len(sizes))))
         self._starts, self._ends = self._spread_blocks(sizes, block_rows)
 
     def windows(
@@ -148,19 +147,37 @@ class Plan:
         """Return each block's first cell, and the cells up to its end, in the epoch's order."""
         rng = self._rng(0)
         n_blocks = -(-sizes // block_rows)
-        source = np.repeat(np.arange(len(sizes), dtype=np.int32), n_blocks)
         first_block = np.cumsum(n_blocks) - n_blocks
-        order = rng.permutation(len(source))
-        if len(sizes) > 1:
-            order = order[np.argsort(source[order], kind="stable")]
-            turn = np.arange(len(source)) - first_block[source]
-            due = (turn + rng.random(len(source))) / n_blocks[source]
-            order = order[np.argsort(due, kind="stable")]
-        source = source[order]
-        within = (order - first_block[source]) * block_rows
-        starts = within + (np.cumsum(sizes) - sizes)[source]
-        ends = np.cumsum(np.minimum(block_rows, sizes[source] - within))
-        return starts, ends
+        order = np.empty(n_blocks.sum(), np.int32)
+        due = np.empty(len(order), np.float32)
+        for first, n in zip(first_block.tolist(), n_blocks.tolist(), strict=True):
+            order[first : first + n] = first + rng.permutation(n)
+            due[first : first + n] = (np.arange(n) + rng.random()) / max(n, 1)
+        order = order[np.argsort(due, kind="stable")]
+        _, counts = self._cells(order, sizes, first_block, block_rows)
+        # evenly spread sources take turns in one order, which must not show within a window
+        due[:] = np.cumsum(counts) // self.window_rows
+        due += rng.random(len(order), np.float32)
+        order = order[np.argsort(due)]
+        del due, counts
+        starts, counts = self._cells(order, sizes, first_block, block_rows)
+        return starts, np.cumsum(counts)
+
+    @staticmethod
+    def _cells(
+        blocks: NDArray[np.int32],
+        sizes: NDArray[np.int64],
+        first_block: NDArray[np.int64],
+        block_rows: int,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Return the first cell of each block, and its number of cells."""
+        filled = np.flatnonzero(sizes)
+        source = filled[np.searchsorted(first_block[filled], blocks, side="right") - 1]
+        starts = blocks - first_block[source]
+        starts *= block_rows
+        counts = np.minimum(block_rows, sizes[source] - starts).astype(np.int32)
+        starts += (np.cumsum(sizes) - sizes)[source]
+        return starts, counts
 
     def _ranges(self, low: int, high: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the cells at the places ``[low, high)`` of the epoch's order, as ranges."""

@@ -32,6 +32,8 @@ class LabelHead(nn.Module):
         Choices.
     """
 
+    log_temperature: Tensor
+
     @dataclass(kw_only=True)
     class Config:
         """Choices of the label head."""

@@ -26,7 +26,7 @@ def card(model: Model) -> str:
         "",
         "| what | value |",
         "|---|---|",
-        f"| genes | {len(model.vocabulary):,} (`genes.tsv`, digest {model.vocabulary.digest[:16]}) |",
+        f"| genes | {len(model.vocabulary):,}, digest {model.vocabulary.digest[:16]} |",
         f"| labels | {len(model.labels)} |",
         f"| covariates | {', '.join(model.covariates) or 'none'} |",
         f"| input | {config.accepts} |",

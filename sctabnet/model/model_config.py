@@ -48,7 +48,7 @@ def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:
         raise ValueError(msg)
     arguments = {}
     for name, value in values.items():
-        default = known[name].default_factory
+        default: Any = known[name].default_factory
         nested = isinstance(default, type) and is_dataclass(default)
         arguments[name] = _build(default, value, f"{where}.{name}") if nested else value
     return kind(**arguments)

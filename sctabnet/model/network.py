@@ -45,6 +45,8 @@ class Network(nn.Module):
         Number of known levels of each covariate.
     """
 
+    gene_keys: Tensor
+
     def __init__(
         self,
         config: ModelConfig,
@@ -123,9 +125,7 @@ class Network(nn.Module):
     def _tokenise(self, minibatch: Minibatch, x: Tensor, asked: Corruption | None) -> Tokens:
         encoder = self.encoder
         support = self.config.encoder.support
-        return tokenise(
-            minibatch, x, encoder.mean, encoder.std, support=support, corruption=asked
-        )
+        return tokenise(minibatch, x, encoder.mean, encoder.std, support=support, corruption=asked)
 
     def _covariates(self, minibatch: Minibatch, epoch: int | None) -> Tensor | None:
         if self.covariates is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from sctabnet.data.minibatch import Minibatch
 from torch import Tensor
 
+from sctabnet.data.minibatch import Minibatch
 from sctabnet.nn.keyed_uniform import keyed_uniform
 from sctabnet.ops import row_index
 

@@ -81,6 +81,10 @@ class GeneEncoder(nn.Module):
         Seed of the gene tables.
     """
 
+    mean: Tensor
+    std: Tensor
+    attention: Tensor
+
     @dataclass(kw_only=True)
     class Config:
         """Sizes and choices of the encoder."""

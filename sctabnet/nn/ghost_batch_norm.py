@@ -100,7 +100,7 @@ class GhostBatchNorm(nn.Module):
         n, d = x_nd.shape
         rows = ceil(n / n_chunks)
         n_padding = n_chunks * rows - n
-        out_mrd: Tensor = _NormaliseCounted.apply(  # type: ignore[no-untyped-call]
+        out_mrd: Tensor = _NormaliseCounted.apply(
             F.pad(x_nd, (0, 0, 0, n_padding)).view(n_chunks, rows, d),
             F.pad(counted_n, (0, n_padding)).view(n_chunks, rows, 1),
             self.weight,

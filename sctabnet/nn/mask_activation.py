@@ -42,7 +42,7 @@ def mask_activation(logits_ng: Tensor, mask: MaskName) -> Tensor:
     if mask == "softmax":
         return torch.softmax(logits_ng, dim=1)
     function = _Sparsemax if mask == "sparsemax" else _Entmax15
-    out_ng: Tensor = function.apply(logits_ng)  # type: ignore[no-untyped-call]
+    out_ng: Tensor = function.apply(logits_ng)
     return out_ng
 
 

@@ -51,9 +51,7 @@ def confusion(
     image = ax.imshow(share, cmap="viridis", vmin=0, vmax=1, aspect="auto")
     ax.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
     counts = table.sum(axis=1)
-    ax.set_yticks(
-        range(len(table)), [f"{name} ({n})" for name, n in counts.items()], fontsize=8
-    )
+    ax.set_yticks(range(len(table)), [f"{name} ({n})" for name, n in counts.items()], fontsize=8)
     if len(names) <= 20:
         for i, j in zip(*np.nonzero(share >= 0.005), strict=True):
             colour = "black" if share[i, j] > 0.6 else "white"

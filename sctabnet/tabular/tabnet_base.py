@@ -86,13 +86,14 @@ class TabNetBase(BaseEstimator):
 
     def _checked(self, X: Any, *, reset: bool) -> Any:
         """Return a data frame, a numeric (or object) array or a CSR matrix; check its columns."""
-        validate_data(self, X, reset=reset, skip_check_array=True)
         if isinstance(X, pd.DataFrame):
             if len(X) == 0:
                 raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
+            validate_data(self, X, reset=reset, skip_check_array=True)
             return X
         dtype = "numeric" if self.categorical_features == "auto" else None
         X = check_array(X, accept_sparse="csr", dtype=dtype, ensure_all_finite="allow-nan")
+        validate_data(self, X, reset=reset, skip_check_array=True)
         if not sparse.issparse(X) and X.dtype == object:
             return pd.DataFrame(X).infer_objects()
         return X

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d, compute_class_weight
+from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_y
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -61,7 +62,7 @@ class TabNetClassifier(ClassifierMixin, TabNetSupervised):
     def _fit_targets(
         self, y: Any, weights_n: NDArray[np.float64]
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        y_n = column_or_1d(y, warn=True)
+        y_n = _check_y(y, estimator=self)
         check_classification_targets(y_n)
         self.classes_, codes_n = np.unique(y_n, return_inverse=True)
         if len(np.unique(codes_n[weights_n > 0])) < 2:
@@ -100,7 +101,8 @@ class TabNetClassifier(ClassifierMixin, TabNetSupervised):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each row, ``(n,)``."""
-        labels: NDArray[Any] = self.classes_[self._raw_outputs(X)[0].argmax(1)]
+        codes_n = self._raw_outputs(X)[0].argmax(1)
+        labels: NDArray[Any] = self.classes_[codes_n]
         return labels
 
     def _state(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -106,9 +107,10 @@ class TabNetMultiTaskClassifier(ClassifierMixin, TabNetSupervised):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each row and task, ``(n, tasks)``."""
+        outputs = self._raw_outputs(X)
         columns = [
             classes_c[output_nc.argmax(1)]
-            for classes_c, output_nc in zip(self.classes_, self._raw_outputs(X), strict=True)
+            for classes_c, output_nc in zip(self.classes_, outputs, strict=True)
         ]
         same = len({column.dtype.kind for column in columns}) == 1
         return np.stack(columns if same else [column.astype(object) for column in columns], 1)
@@ -127,11 +129,16 @@ class TabNetMultiTaskClassifier(ClassifierMixin, TabNetSupervised):
 
 
 def _columns(y: Any) -> list[NDArray[Any]]:
-    if np.ndim(y) != 2:
+    if not hasattr(y, "iloc"):
+        y = np.asarray(y)
+    if y.ndim != 2:
         raise InputError(
-            f"y must have one column per task. Found {np.ndim(y)} dimension(s). "
+            f"y must have one column per task. Found {y.ndim} dimension(s). "
             "Pass an array of shape (n, tasks), or use TabNetClassifier for one task."
         )
-    if hasattr(y, "iloc"):
-        return [y.iloc[:, task].to_numpy() for task in range(y.shape[1])]
-    return list(np.asarray(y).T)
+    columns = [
+        y.iloc[:, t].to_numpy() if hasattr(y, "iloc") else y[:, t] for t in range(y.shape[1])
+    ]
+    for labels_n in columns:
+        check_classification_targets(labels_n)
+    return columns

@@ -50,6 +50,11 @@ class TabNetPretrainer(TransformerMixin, TabNetBase):
     n_independent_decoder: int = 1
     """Gated linear units of the decoder of each step's own."""
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
     def fit(
         self,
         X: Any,

@@ -48,8 +48,9 @@ class TabNetRegressor(RegressorMixin, TabNetSupervised):
     def _fit_targets(
         self, y: Any, weights_n: NDArray[np.float64]
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        y_no = self._encode_targets(y)
-        self._flat = np.ndim(y) == 1
+        y_no = self._checked_targets(y)
+        self._flat = y_no.ndim == 1
+        y_no = y_no.reshape(len(y_no), -1)
         used = weights_n > 0
         self.target_mean_ = np.average(y_no[used], axis=0, weights=weights_n[used])
         spread = np.average((y_no[used] - self.target_mean_) ** 2, axis=0, weights=weights_n[used])
@@ -57,10 +58,14 @@ class TabNetRegressor(RegressorMixin, TabNetSupervised):
         return y_no, weights_n
 
     def _encode_targets(self, y: Any) -> NDArray[Any]:
+        y_no = self._checked_targets(y)
+        return y_no.reshape(len(y_no), -1)
+
+    def _checked_targets(self, y: Any) -> NDArray[np.float32]:
         y_no: NDArray[np.float32] = check_array(
             y, ensure_2d=False, dtype=np.float32, input_name="y"
         )
-        return y_no.reshape(len(y_no), -1)
+        return y_no
 
     def _n_outputs(self) -> list[int]:
         return [len(self.target_mean_)]

@@ -72,6 +72,11 @@ class TabNetSupervised(TabNetBase):
             If sizes, columns, targets, metrics or evaluation sets do not fit together.
         """
         self._check_sizes()
+        if y is None:
+            raise InputError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None. "
+                "Pass the targets, or use TabNetPretrainer."
+            )
         X = self._checked(X, reset=True)
         check_consistent_length(X, y)
         weights_n = _check_sample_weight(

@@ -144,9 +144,7 @@ def gene_importance(
     gene_names = np.array([*model.vocabulary.ids, ""], dtype=object)
     per_cell[keys.n_genes_attended] = n_attended
     per_cell[keys.attention_entropy] = entropy
-    per_cell[keys.top_genes] = [
-        ", ".join(name for name in gene_names[row] if name) for row in top
-    ]
+    per_cell[keys.top_genes] = [", ".join(name for name in gene_names[row] if name) for row in top]
     made = params("gene_importance", model, layer=layer, method=method)["params"]
     made |= {"groupby": groupby or keys.label, "reference": "rest", "use_raw": layer == "raw"}
 

@@ -90,6 +90,7 @@ def transfer_labels(
     ) as bar:
         for minibatch, prediction in model.predict(minibatches):
             rows = minibatch.row_ids.cpu().numpy()
+            assert prediction.logits is not None, "a model with labels gives logits"
             probabilities[rows] = head.probability(prediction.logits).cpu().numpy()
             bar.update(len(rows))
     codes, confidence = probabilities.argmax(1), probabilities.max(1)

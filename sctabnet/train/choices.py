@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
-from typing import Any, Self
+from typing import Any
 
 from sctabnet.model.model_config import ModelConfig
 from sctabnet.train.trainer_config import TrainerConfig
@@ -21,7 +21,7 @@ class Choices:
     """Training loop."""
 
     @classmethod
-    def given(cls, start: Choices | None = None, **config: Any) -> Self:
+    def given(cls, start: Choices | None = None, **config: Any) -> Choices:
         """Return the choices after applying ``config`` to ``start`` (the defaults if None).
 
         Names are those of the nested configuration (``model=``, ``trainer=``, as objects or

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from sctabnet import _checks
@@ -14,6 +15,7 @@ from sctabnet.data.open_sources import Source
 from sctabnet.genes.gene_vocabulary import GeneVocabulary
 from sctabnet.model.copy_weights import copy_weights
 from sctabnet.model.model import Model
+from sctabnet.model.model_config import ModelConfig
 from sctabnet.train.accepted_input import accepted_input
 from sctabnet.train.calibrate import calibrate
 from sctabnet.train.choices import Choices
@@ -77,9 +79,7 @@ def finetune(
     start = Model.load(init) if isinstance(init, str | Path) else init
     choices = Choices.given(_start(start), **config)
     covariate_keys = () if batch_key is None else (batch_key,)
-    corpus = Corpus.open(
-        source, layer=layer, labels_key=labels_key, covariate_keys=covariate_keys
-    )
+    corpus = Corpus.open(source, layer=layer, labels_key=labels_key, covariate_keys=covariate_keys)
     if start is not None and start.vocabulary != corpus.vocabulary:
         both = GeneVocabulary.union([start.vocabulary.ids, corpus.vocabulary.ids])
         corpus = Corpus.open(
@@ -105,7 +105,7 @@ def finetune(
     groups = corpus.covariate_codes[:, 0] if batch_key is not None else None
     train, validation = _hold_out(labelled, labels, groups, choices, seed)
     mean, std = gene_statistics(corpus.minibatches(train), len(corpus.vocabulary))
-    measured = np.asarray(corpus.measured).any(0)
+    measured = torch.from_numpy(corpus.measured.any(0))
     network.encoder.mean.copy_(mean)
     network.encoder.std.copy_(std)
     if start is not None:
@@ -154,7 +154,9 @@ def finetune(
 
 def _start(model: Model | None) -> Choices | None:
     """Start from the options of the model that is fine-tuned: its sizes must stay."""
-    return None if model is None else Choices(model=type(model.config).from_dict(model.config.to_dict()))
+    if model is None:
+        return None
+    return Choices(model=ModelConfig.from_dict(model.config.to_dict()))
 
 
 def _hold_out(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import lightning
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -95,10 +96,10 @@ class LightningNetwork(lightning.LightningModule):
         wide = self.wide_out_of_fold[minibatch.row_ids.clamp_min(0).cpu()].to(deep)
         return loss + _cross_entropy(wide + head.gate * deep, minibatch)
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW, linear warm-up over a tenth of the steps, cosine decay to zero."""
         trained = [p for p in self.network.parameters() if p.requires_grad]
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [p for p in trained if p.dim() > 1]},
             {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
         ]

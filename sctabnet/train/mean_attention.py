@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -12,7 +13,7 @@ from sctabnet.model.model import Model
 MAX_CELLS = 2048
 
 
-def mean_attention(model: Model, corpus: Corpus, rows: NDArray) -> Tensor:
+def mean_attention(model: Model, corpus: Corpus, rows: NDArray[np.int64]) -> Tensor:
     """Return (g,) the mean aggregate mask over at most 2,048 cells, in the order of ``rows``.
 
     It is kept with the model, so that a query can be told which share of the attention its panel

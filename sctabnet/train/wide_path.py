@@ -90,9 +90,7 @@ class WidePath:
             for minibatch in corpus.minibatches(rows, minibatch_size=1024):
                 tokens = network.tokens(minibatch)
                 assert network.labels is not None
-                logits[minibatch.row_ids] = network.labels.wide_logits(
-                    tokens, network.encoder.mean
-                )
+                logits[minibatch.row_ids] = network.labels.wide_logits(tokens, network.encoder.mean)
         known = np.isfinite(self.out_of_fold).all(1)
         logits[self.scored_rows[known]] = torch.from_numpy(self.out_of_fold[known]).float()
         return logits

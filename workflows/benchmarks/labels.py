@@ -136,12 +136,12 @@ def _folds(reference: anndata.AnnData, options: argparse.Namespace) -> list:
     return [(np.setdiff1d(np.arange(len(labels)), test), test) for test in tests]
 
 
-def majority(reference, query, options, seed) -> Answer:  # noqa: ANN001
+def majority(reference, query, options, seed) -> Answer:
     counts = reference.obs[options.labels_key].astype(str).value_counts(normalize=True)
     return np.full(query.n_obs, counts.index[0]), np.full(query.n_obs, counts.iloc[0])
 
 
-def logistic_regression(reference, query, options, seed) -> Answer:  # noqa: ANN001
+def logistic_regression(reference, query, options, seed) -> Answer:
     model = LogisticRegressionCV(
         Cs=[0.01, 0.03, 0.1, 0.3, 1.0], cv=_folds(reference, options), scoring="neg_log_loss",
         max_iter=300, tol=1e-3,
@@ -151,7 +151,7 @@ def logistic_regression(reference, query, options, seed) -> Answer:  # noqa: ANN
     return model.classes_[probability.argmax(1)], probability.max(1)
 
 
-def nearest_neighbours(reference, query, options, seed) -> Answer:  # noqa: ANN001
+def nearest_neighbours(reference, query, options, seed) -> Answer:
     both = anndata.concat([_log1p(reference), _log1p(query)], join="inner")
     sc.pp.pca(both, n_comps=50, random_state=seed)
     space = both.obsm["X_pca"]
@@ -161,7 +161,7 @@ def nearest_neighbours(reference, query, options, seed) -> Answer:  # noqa: ANN0
     return model.classes_[probability.argmax(1)], probability.max(1)
 
 
-def xgboost(reference, query, options, seed) -> Answer:  # noqa: ANN001
+def xgboost(reference, query, options, seed) -> Answer:
     from xgboost import XGBClassifier
 
     codes = reference.obs[options.labels_key].astype("category").cat
@@ -171,7 +171,7 @@ def xgboost(reference, query, options, seed) -> Answer:  # noqa: ANN001
     return np.asarray(codes.categories.astype(str))[probability.argmax(1)], probability.max(1)
 
 
-def celltypist(reference, query, options, seed) -> Answer:  # noqa: ANN001
+def celltypist(reference, query, options, seed) -> Answer:
     from celltypist import annotate, train
 
     model = train(_log1p(reference), labels=options.labels_key, check_expression=False, n_jobs=2)
@@ -180,7 +180,7 @@ def celltypist(reference, query, options, seed) -> Answer:  # noqa: ANN001
 
 
 def _ours(pretrained: bool = True, **config: object) -> Callable[..., Answer]:
-    def run(reference, query, options, seed) -> Answer:  # noqa: ANN001
+    def run(reference, query, options, seed) -> Answer:
         batch = {"batch_key": options.group_key}
         init = sct.pretrain(reference, seed=seed, **batch) if pretrained else None
         model = sct.finetune(
