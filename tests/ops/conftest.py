@@ -10,10 +10,10 @@ from sctabnet.ops import set_backend
 
 @pytest.fixture(params=["torch", "numba", "triton"])
 def backend(request):
-    """Run a test once per backend; Triton where its interpreter was asked for (see below)."""
+    """Run a test once per backend; Triton in test_cuda_kernels.py alone."""
     if importlib.util.find_spec(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
     if request.param == "triton" and os.environ.get("TRITON_INTERPRET") != "1":
-        pytest.skip("on CPU tensors Triton needs TRITON_INTERPRET=1 (see test_triton.py)")
+        pytest.skip("on CPU tensors Triton needs TRITON_INTERPRET=1 (see test_cuda_kernels.py)")
     with set_backend(request.param):
         yield request.param

@@ -36,9 +36,9 @@ def test_gradcheck(backend):
 
 def test_gradient_skips_what_got_none(backend):
     """A gradient with many zeros, as entmax leaves it, gives the same as the dense product."""
-    indices, offsets = random_lists([50] * 20, 60)
-    query, keys = torch.randn(20, 8, requires_grad=True), torch.randn(60, 8, requires_grad=True)
-    grad = torch.randn(1000) * (torch.rand(1000) < 0.05)
+    indices, offsets = random_lists([20] * 6, 30)
+    query, keys = torch.randn(6, 8, requires_grad=True), torch.randn(30, 8, requires_grad=True)
+    grad = torch.randn(120) * (torch.rand(120) < 0.2)
     ours = torch.autograd.grad(gene_dot(query, keys, indices, offsets), (query, keys), grad)
     plain = (query @ keys.T)[row_index(offsets), indices]
     torch.testing.assert_close(ours, torch.autograd.grad(plain, (query, keys), grad))

@@ -48,8 +48,9 @@ def test_equals_sorted_float64(rows, alpha, name):
 @pytest.mark.parametrize("alpha", [1.5, 2])
 @pytest.mark.parametrize("spread", [0.01, 0.3, 3])
 def test_support_is_exact(backend, alpha, spread):
-    offsets = torch.arange(0, 40 * 1500 + 1, 1500)
-    logits = torch.randn(40 * 1500, generator=torch.Generator().manual_seed(1)) * spread
+    n_rows = 3 if backend == "triton" else 40  # its interpreter is slow
+    offsets = torch.arange(0, n_rows * 1500 + 1, 1500)
+    logits = torch.randn(n_rows * 1500, generator=torch.Generator().manual_seed(1)) * spread
     mask, expected = ragged_entmax(logits, offsets, alpha), by_rows(logits, offsets, alpha)
     torch.testing.assert_close(mask.double(), expected, atol=1e-6, rtol=0)
     # a member this close to the threshold is a tie in float32
