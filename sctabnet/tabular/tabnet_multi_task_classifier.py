@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
 from torch.nn import functional as F
@@ -140,5 +141,6 @@ def _columns(y: Any) -> list[NDArray[Any]]:
         y.iloc[:, t].to_numpy() if hasattr(y, "iloc") else y[:, t] for t in range(y.shape[1])
     ]
     for labels_n in columns:
+        assert_all_finite(labels_n, input_name="y")
         check_classification_targets(labels_n)
     return columns
