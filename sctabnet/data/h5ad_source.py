@@ -44,11 +44,12 @@ def h5ad_source(path: str | Path, *, layer: str | None = None) -> CsrSource:
 def _refuse_links(file: h5py.File, path: str) -> None:
     """A link into another file would hand out whatever lies there."""
 
-    def check(name: str | bytes, link: Any) -> None:
-        if isinstance(link, h5py.ExternalLink):
-            raise InputError(
-                f"{path} points at another file. Found a link from {name!r} to "
-                f"{link.filename!r}. Write the file again with its data inside."
-            )
+    def external(name: str | bytes, link: Any) -> Any:
+        return (name, link.filename) if isinstance(link, h5py.ExternalLink) else None
 
-    file.visititems_links(check)
+    found = file.visititems_links(external)
+    if found is not None:
+        raise InputError(
+            f"{path} points at another file. Found a link from {found[0]!r} to {found[1]!r}. "
+            "Write the file again with its data inside."
+        )

@@ -43,11 +43,11 @@ class Plan:
     """The order of one epoch: every cell once, the same minibatches on any number of processes.
 
     Cells are read in blocks of neighbours. The blocks of each source are shuffled and then spread
-    evenly over the epoch, so that any stretch of it holds every source in proportion. A stretch of ``window_rows`` cells is a window, dealt in equal
-    parts to ``n_streams`` virtual streams; within its part each stream shuffles single cells. Every
-    minibatch takes equally many cells from every stream. A process owns a range of streams and
-    reads nothing else; its part of a minibatch is a contiguous piece of the minibatch that one
-    process would make.
+    evenly over the epoch, so that any stretch of it holds every source in proportion. A stretch of
+    ``window_rows`` cells is a window, dealt in equal parts to ``n_streams`` virtual streams; within
+    its part each stream shuffles single cells. Every minibatch takes equally many cells from every
+    stream. A process owns a range of streams and reads nothing else; its part of a minibatch is a
+    contiguous piece of the minibatch that one process would make.
 
     The order is a pure function of the arguments, and any step is found without those before it.
 
@@ -154,7 +154,7 @@ class Plan:
             order[first : first + n] = first + rng.permutation(n)
             due[first : first + n] = (np.arange(n) + rng.random()) / max(n, 1)
         order = order[np.argsort(due, kind="stable")]
-        _, counts = self._cells(order, sizes, first_block, block_rows)
+        counts = self._cells(order, sizes, first_block, block_rows)[1]
         # evenly spread sources take turns in one order, which must not show within a window
         due[:] = np.cumsum(counts) // self.window_rows
         due += rng.random(len(order), np.float32)
@@ -169,13 +169,14 @@ class Plan:
         sizes: NDArray[np.int64],
         first_block: NDArray[np.int64],
         block_rows: int,
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the first cell of each block, and its number of cells."""
-        filled = np.flatnonzero(sizes)
-        source = filled[np.searchsorted(first_block[filled], blocks, side="right") - 1]
+        source = np.searchsorted(first_block, blocks, side="right") - 1
         starts = blocks - first_block[source]
         starts *= block_rows
-        counts = np.minimum(block_rows, sizes[source] - starts).astype(np.int32)
+        counts = sizes[source]
+        counts -= starts
+        np.minimum(counts, block_rows, out=counts)
         starts += (np.cumsum(sizes) - sizes)[source]
         return starts, counts
 
