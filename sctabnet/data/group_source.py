@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata.io import read_elem
+from numpy.typing import NDArray
 
 from sctabnet._errors import InputError, MissingKeyError
 from sctabnet.data.check_csr import check_csr
@@ -15,7 +17,12 @@ from sctabnet.data.panels import Panels
 
 
 def group_source(
-    group: Any, path: str, *, layer: str | None, entries: Callable[[Any], EntryArray]
+    group: Any,
+    path: str,
+    *,
+    layer: str | None,
+    entries: Callable[[Any], EntryArray],
+    reopen: Callable[[], AbstractContextManager[Any]],
 ) -> CsrSource:
     """Open an AnnData group of HDF5 or zarr as a source of cells.
 
@@ -29,6 +36,8 @@ def group_source(
         None for ``X``, ``"raw"`` for ``raw.X``, otherwise a layer's name.
     entries
         Opens an array of the file for reading by ranges.
+    reopen
+        Gives the group again, when a column of ``obs`` is wanted later.
 
     Raises
     ------
@@ -46,15 +55,24 @@ def group_source(
     matrix = _matrix(group, path, layer)
     var = group["raw/var"] if layer == "raw" else group["var"]
     obs = group["obs"]
+
+    def obs_column(column: str) -> pd.Series:
+        with reopen() as again:
+            return pd.Series(read_elem(again["obs"][column]))
+
+    def obs_names() -> NDArray[Any]:
+        with reopen() as again:
+            return np.asarray(_index(again["obs"]), dtype=object)
+
     source = CsrSource(
         path,
         data=entries(matrix["data"]),
         indices=entries(matrix["indices"]),
         indptr=entries(matrix["indptr"]),
         gene_ids=np.asarray(_index(var), dtype=object),
-        obs_names=lambda: np.asarray(_index(obs), dtype=object),
+        obs_names=obs_names,
         obs_columns=tuple(str(name) for name in obs.attrs["column-order"]),
-        obs=lambda column: pd.Series(read_elem(obs[column])),
+        obs=obs_column,
         panels=_panels(group) if layer != "raw" else None,
     )
     shape = tuple(int(n) for n in matrix.attrs["shape"])

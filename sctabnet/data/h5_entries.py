@@ -34,7 +34,7 @@ def h5_entries(dataset: h5py.Dataset, path: str) -> EntryArray:
     decode = hdf5_decoder(filters, dataset.dtype.itemsize, chunk_size * dataset.dtype.itemsize)
     offsets, n_bytes, plain = _locate(dataset, name)
     if decode is None or not plain or not dataset.dtype.isnative:
-        return _H5Array(dataset)
+        return _H5Array(path, dataset)
     return ChunkedArray(
         name,
         dtype=dataset.dtype,
@@ -83,8 +83,9 @@ def _missing(name: str, n: int) -> InputError:
 class _H5Array:
     """Entries read through the HDF5 library: any filter, one thread at a time."""
 
-    def __init__(self, dataset: h5py.Dataset) -> None:
-        self._dataset = dataset
+    def __init__(self, path: str, dataset: h5py.Dataset) -> None:
+        self._file = dataset.file if dataset.file.mode != "r" else h5py.File(path, "r")
+        self._dataset = self._file[dataset.name]
         self.dtype = dataset.dtype.newbyteorder("=")
         self.size = dataset.size
 

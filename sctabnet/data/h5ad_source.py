@@ -35,10 +35,15 @@ def h5ad_source(path: str | Path, *, layer: str | None = None) -> CsrSource:
             f"{path} cannot be opened as an h5ad file. Found: {error}. "
             "It may be truncated, or no HDF5 file at all: fetch it again."
         ) from error
-    _refuse_links(file, str(path))
-    return group_source(
-        file, str(path), layer=layer, entries=lambda array: h5_entries(array, str(path)),
-    )  # fmt: skip
+    with file:  # and close it: an open file could not be written to by its owner
+        _refuse_links(file, str(path))
+        return group_source(
+            file,
+            str(path),
+            layer=layer,
+            entries=lambda array: h5_entries(array, str(path)),
+            reopen=lambda: h5py.File(path, "r"),
+        )
 
 
 def _refuse_links(file: h5py.File, path: str) -> None:

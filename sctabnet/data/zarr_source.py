@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import zarr
@@ -34,4 +35,6 @@ def zarr_source(path: str | Path, *, layer: str | None = None) -> CsrSource:
             f"{path} cannot be opened as a zarr folder. Found: {error}. "
             "Give a folder written by AnnData.write_zarr or `sctabnet prepare`."
         ) from error
-    return group_source(group, str(path), layer=layer, entries=zarr_entries)
+    return group_source(
+        group, str(path), layer=layer, entries=zarr_entries, reopen=lambda: nullcontext(group)
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 
 import anndata as ad
 import numpy as np
@@ -115,7 +116,7 @@ def test_store_that_is_no_folder(adata, path, tmp_path):
     from sctabnet.data.group_source import group_source
     from sctabnet.data.zarr_entries import zarr_entries
 
-    source = group_source(group, "a.zip", layer=None, entries=zarr_entries)
+    source = group_source(group, "a.zip", layer=None, entries=zarr_entries, reopen=nullcontext)
     values, indices = np.empty(adata.X.nnz, np.float32), np.empty(adata.X.nnz, np.int32)
     first, last = source.row_bounds(np.array([0]), np.array([700]))
     source.read(first[:1], last[-1:], values, indices)
