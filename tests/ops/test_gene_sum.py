@@ -52,11 +52,26 @@ def test_large_blocks_and_threads_agree(name):
         _compare(values, indices, offsets, table)
 
 
+@pytest.mark.parametrize("n_common", [1, 60, 300])
+def test_common_genes_take_a_matrix_product(n_common):
+    """Most cells list the first genes: those are multiplied densely, the others gathered."""
+    n_rows, n_genes = 700, 300
+    share = torch.full((n_genes,), 0.05)
+    share[:n_common] = 0.9
+    listed = torch.rand(n_rows, n_genes, generator=torch.Generator().manual_seed(0)) < share
+    listed[:, :64] |= torch.arange(n_rows)[:, None] % 7 == 0
+    indices = listed.nonzero()[:, 1]
+    offsets = torch.nn.functional.pad(listed.sum(1).cumsum(0), (1, 0))
+    values, table = torch.randn(len(indices)), torch.randn(n_genes, 17, requires_grad=True)
+    with set_backend("numba"):
+        _compare(values, indices, offsets, table)
+
+
 def _compare(values, indices, offsets, table):
     out = gene_sum(values, indices, offsets, table)
     grad = torch.randn(out.shape)
     (ours,) = torch.autograd.grad(out, table, grad)
-    matrix = dense(values.double(), indices, offsets, 3000)
+    matrix = dense(values.double(), indices, offsets, len(table))
     torch.testing.assert_close(out, (matrix @ table.double()).float(), atol=1e-4, rtol=1e-5)
     torch.testing.assert_close(ours, (matrix.T @ grad.double()).float(), atol=1e-4, rtol=1e-5)
     again = gene_sum(values, indices, offsets, table)

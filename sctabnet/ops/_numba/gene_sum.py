@@ -6,37 +6,41 @@ import torch
 from torch import Tensor
 
 from sctabnet.ops._numba.block_size import block_size
+from sctabnet.ops._numba.common_genes import common_genes
 from sctabnet.ops._numba.raise_bad_index import raise_bad_index
 from sctabnet.ops._numba.run_parts import row_bounds, run_parts
+from sctabnet.ops._numba.split_lists import dense_chunks, rare_lists, whole_lists
 
 
 def gene_sum(values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Tensor) -> Tensor:
     """Sum weighted table rows; raises IndexError where an id lies outside the table."""
     n_rows, (n_genes, width) = len(offsets) - 1, table_gd.shape
+    table_gd = table_gd.to(values_k.dtype)
     out_nd = torch.zeros(n_rows, width, dtype=values_k.dtype)
-    block = block_size(n_genes, width, out_nd.itemsize, len(indices_k), n_rows)
-    bad_row = run_parts(
-        _sum_rows,
-        row_bounds(offsets.numpy()),
-        values_k.numpy(),
-        indices_k.numpy().view(np.uint64),
-        offsets.numpy(),
-        table_gd.to(values_k.dtype).numpy(),
-        out_nd.numpy(),
-        block,
-    )
+    lists, starts = whole_lists(values_k, indices_k, offsets), offsets.numpy()
+    common = common_genes(indices_k, offsets, n_genes)
+    if common is not None:
+        whole, lists = lists, rare_lists(lists)
+        common_hd = table_gd[common.genes_h]
+        for cells, values_ch in dense_chunks(common, whole, lists, starts):
+            torch.mm(values_ch, common_hd, out=out_nd[cells])
+    n_listed = int((lists.ends - lists.starts).sum())
+    block = block_size(n_genes, width, out_nd.itemsize, n_listed, n_rows)
+    arrays = (lists.values_k, lists.indices_k, lists.starts, lists.ends)
+    bounds = row_bounds(starts)
+    bad_row = run_parts(_add_rows, bounds, *arrays, table_gd.numpy(), out_nd.numpy(), block)
     raise_bad_index(bad_row, indices_k, n_genes)
     return out_nd
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
-def _sum_rows(start, stop, values, indices, offsets, table, out, block):  # type: ignore[no-untyped-def]
+def _add_rows(start, stop, values, indices, starts, ends, table, out, block):  # type: ignore[no-untyped-def]
     n_genes, width = table.shape
-    at = offsets[start:stop].copy()
+    at = starts[start:stop].copy()
     for first in range(0, n_genes, block):
         top = np.uint64(min(first + block, n_genes))
         for row in range(start, stop):
-            i, end, o = at[row - start], offsets[row + 1], out[row]
+            i, end, o = at[row - start], ends[row], out[row]
             # four genes per pass over the output row: it is loaded and stored once for them
             while (
                 i + 3 < end
@@ -58,6 +62,6 @@ def _sum_rows(start, stop, values, indices, offsets, table, out, block):  # type
                 i += 1
             at[row - start] = i
     for row in range(start, stop):
-        if at[row - start] != offsets[row + 1]:
+        if at[row - start] != ends[row]:
             return row
     return -1
