@@ -15,7 +15,7 @@ def balanced_rows(
     """Draw as many cells as there are, equally many of every class.
 
     Every cell of a class comes equally often, up to one: frequent classes lose a different part of
-    their cells in every epoch, rare ones repeat theirs. (Systematic sampling over a random order:
+    their cells in every epoch, rare ones repeat theirs. (Systematic sampling over a random order within each class:
     Madow, Annals of Mathematical Statistics 20, 1949.)
 
     Parameters
@@ -45,6 +45,7 @@ def balanced_rows(
         raise ValueError("No cell has a class to balance. Found -1 throughout. Do not balance.")
     rng = np.random.default_rng([seed, epoch])
     known = rng.permutation(known)
+    known = known[np.argsort(classes[known], kind="stable")]
     counts = np.bincount(classes[known])
     wanted = len(known) / (np.count_nonzero(counts) * counts[classes[known]])
     # one grid over all classes; its last point must not fall to rounding

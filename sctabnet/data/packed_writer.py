@@ -201,9 +201,11 @@ class _ChunkFiles:
 
 
 def _short(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names of files without their folders, where that leaves them different."""
+    """Return names of files without their folders where these differ, and numbered otherwise."""
     short = tuple(Path(name).name for name in names)
-    return short if len(set(short)) == len(short) else tuple(names)
+    if len(set(short)) == len(short):
+        return short
+    return tuple(f"{name} ({number})" for number, name in enumerate(short))
 
 
 def _concatenate(parts: Sequence[pd.Series]) -> pd.Series:
