@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 
 from sctabnet._errors import InputError
+from sctabnet.tabular.column_position import column_position
 
 UNKNOWN = 0
 Categories = list[str] | list[int] | list[float] | list[bool]
@@ -161,24 +162,6 @@ def _categorical_positions(X: Any, categorical: str | Sequence[int | str]) -> li
             if not pd.api.types.is_numeric_dtype(dtype) or isinstance(dtype, pd.CategoricalDtype)
         ]
     return sorted({column_position(X, column) for column in categorical})
-
-
-def column_position(X: Any, column: int | str) -> int:
-    """Return where a column stands that is given by its name or its position."""
-    if isinstance(column, str):
-        names = list(X.columns) if isinstance(X, pd.DataFrame) else []
-        if column not in names:
-            raise InputError(
-                f"There is no column named {column!r}. Found {names[:10]}. "
-                "Pass a name from the data frame, or a position."
-            )
-        return names.index(column)
-    if not 0 <= column < X.shape[1]:
-        raise InputError(
-            f"There is no column {column}. Found {X.shape[1]} columns. "
-            f"Pass positions from 0 to {X.shape[1] - 1}."
-        )
-    return int(column)
 
 
 def _column(X: Any, column: int) -> pd.Series[Any]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sctabnet._errors import InputError
-from sctabnet.tabular.table_encoder import TableEncoder, column_position
+from sctabnet.tabular.column_position import column_position
+from sctabnet.tabular.table_encoder import TableEncoder
 
 WIDEST_EMBEDDING = 8
 

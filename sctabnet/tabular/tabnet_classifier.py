@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from sctabnet._errors import InputError
 from sctabnet.tabular.class_codes import classes_from_json, classes_to_json, codes_of
 from sctabnet.tabular.metric import CLASSIFICATION, Metric
-from sctabnet.tabular.tabnet_supervised import Loss, TabNetSupervised, weighted_mean
+from sctabnet.tabular.tabnet_supervised import Loss, TabNetSupervised
+from sctabnet.tabular.weighted_mean import weighted_mean
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -12,7 +12,8 @@ from sklearn.utils import check_array
 from torch import Tensor
 
 from sctabnet.tabular.metric import REGRESSION, Metric
-from sctabnet.tabular.tabnet_supervised import Loss, TabNetSupervised, weighted_mean
+from sctabnet.tabular.tabnet_supervised import Loss, TabNetSupervised
+from sctabnet.tabular.weighted_mean import weighted_mean
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

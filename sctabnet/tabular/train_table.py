@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from math import ceil, cos, pi
+from math import ceil
 
 import torch
 from torch import Tensor, nn
 
-WARM_UP = 0.1
+from sctabnet.tabular.learning_rate_share import learning_rate_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,16 +24,6 @@ class TableTraining:
     clip_value: float | None
     patience: int
     seed: int
-
-
-def learning_rate_share(progress: float) -> float:
-    """Return the share of the peak learning rate at ``progress`` in [0, 1].
-
-    A linear rise over the first tenth, then half a cosine down to zero.
-    """
-    if progress < WARM_UP:
-        return progress / WARM_UP
-    return (1 + cos(pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
 
 
 def train_table(

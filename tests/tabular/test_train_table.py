@@ -3,7 +3,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sctabnet.tabular.train_table import TableTraining, learning_rate_share, train_table
+from sctabnet.tabular.learning_rate_share import learning_rate_share
+from sctabnet.tabular.train_table import TableTraining, train_table
 
 TRAINING = TableTraining(
     max_epochs=20, batch_size=4, lr=0.1, weight_decay=0, clip_value=1, patience=3, seed=0
