@@ -15,8 +15,8 @@ def balanced_rows(
     """Draw as many cells as there are, equally many of every class.
 
     Every cell of a class comes equally often, up to one: frequent classes lose a different part of
-    their cells in every epoch, rare ones repeat theirs. (Systematic sampling over a random order within each class:
-    Madow, Annals of Mathematical Statistics 20, 1949.)
+    their cells in every epoch, rare ones repeat theirs. (Systematic sampling over a random order
+    within each class: Madow, Annals of Mathematical Statistics 20, 1949.)
 
     Parameters
     ----------
