@@ -23,6 +23,7 @@ from sctabnet.train.fit import fit
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.mean_attention import mean_attention
 from sctabnet.train.split_cells import split_cells
+from sctabnet.train.start_embeddings import start_embeddings
 from sctabnet.train.wide_path import WidePath
 
 
@@ -108,7 +109,9 @@ def finetune(
     measured = torch.from_numpy(corpus.measured.any(0))
     network.encoder.mean.copy_(mean)
     network.encoder.std.copy_(std)
-    if start is not None:
+    if start is None:
+        start_embeddings(network, corpus, train, random_state=seed)
+    else:
         copy_weights(start, model)
         # the wide path is centred on the labelled cells; genes they lack keep the old centre
         network.encoder.mean[measured] = mean[measured]

@@ -55,12 +55,13 @@ def fit(
     -------
     JSON types: epochs run, best epoch, best validation loss.
     """
-    steps = ceil(len(train_rows) / config.minibatch_size) * config.max_epochs
+    per_epoch = ceil(len(train_rows) / config.minibatch_size)
+    epochs = max(1, min(config.max_epochs, config.max_steps // per_epoch))
     module = LightningNetwork(
         network,
         task=task,
         config=config,
-        total_steps=steps,
+        total_steps=per_epoch * epochs,
         seed=seed,
         wide_out_of_fold=wide_out_of_fold,
     )
@@ -74,7 +75,7 @@ def fit(
     with _quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         trainer = lightning.Trainer(
-            max_epochs=config.max_epochs,
+            max_epochs=epochs,
             accelerator=config.accelerator,
             devices=config.devices,
             num_nodes=config.num_nodes,

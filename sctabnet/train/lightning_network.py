@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from sctabnet.data.minibatch import Minibatch
 from sctabnet.model.network import Network
+from sctabnet.nn.augment import augment
 from sctabnet.train.trainer_config import TrainerConfig
 
 
@@ -63,6 +64,14 @@ class LightningNetwork(lightning.LightningModule):
                 minibatch, seed=self.seed, epoch=epoch
             )
         else:
+            minibatch = augment(
+                minibatch,
+                self.network.gene_keys,
+                panel_dropout=self.config.panel_dropout,
+                thinning=self.config.thinning,
+                seed=self.seed,
+                epoch=epoch,
+            )
             prediction = self.network(minibatch, epoch=epoch)
             encoded = prediction.encoded
             loss = self._label_loss(minibatch, encoded.embedding)

@@ -15,6 +15,7 @@ from sctabnet.train.choices import Choices
 from sctabnet.train.fit import fit
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.mean_attention import mean_attention
+from sctabnet.train.start_embeddings import start_embeddings
 
 
 def pretrain(
@@ -71,6 +72,7 @@ def pretrain(
     mean, std = gene_statistics(corpus.minibatches(train), len(corpus.vocabulary))
     encoder.mean.copy_(mean)
     encoder.std.copy_(std)
+    start_embeddings(model.network, corpus, train, random_state=seed)
     model.network.reconstruct.decoder.start_at(mean)
     result = fit(
         model.network,

@@ -82,7 +82,7 @@ def ridge(
         train = np.setdiff1d(np.arange(len(labels)), fold)
         start = None
         for c in penalties:
-            start = _fit(z[train], labels[train], n_labels, c, start)
+            start = _fit(z[train], labels[train], n_labels, c, start, tolerance=1e-7)
             out[c][fold] = z[fold] @ start[:-1] + start[-1]
     scored = np.concatenate(folds) if folds else np.zeros(0, dtype=np.int64)
     losses = {c: _log_loss(out[c][scored], labels[scored]) for c in penalties} if folds else {}
@@ -104,6 +104,7 @@ def _fit(
     n_labels: int,
     c: float,
     start: Array | None,
+    tolerance: float = 1e-9,
 ) -> Array:
     """Return (features + 1, c): weights, and the bias in the last row."""
     n, n_features = z.shape
@@ -125,6 +126,6 @@ def _fit(
 
     solution = minimize(
         objective, start.ravel(), jac=True, method="L-BFGS-B",
-        options={"maxiter": 500, "gtol": 1e-5, "ftol": 1e-9},
+        options={"maxiter": 500, "gtol": 1e-5, "ftol": tolerance},
     )  # fmt: skip
     return solution.x.reshape(n_features + 1, n_labels)

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 class TrainerConfig:
     """Choices of the training loop."""
 
-    max_epochs: int = 60
+    max_epochs: int = 80
     """Passes over the training cells at most."""
+    max_steps: int = 5000
+    """Optimiser steps at most: large data need fewer passes."""
     minibatch_size: int = 256
     """Cells per optimiser step, over all processes."""
     learning_rate: float = 5e-3
@@ -21,7 +23,11 @@ class TrainerConfig:
     """Weight of the masks' mean entropy in the loss."""
     gradient_clip: float = 1.0
     """Largest norm of the gradient."""
-    patience: int = 8
+    panel_dropout: float = 0.4
+    """Mean share of the genes hidden from a cell while labels are learned, as by another panel."""
+    thinning: float = 0.7
+    """Largest share of its counts that a cell loses while labels are learned."""
+    patience: int = 20
     """Epochs without improvement on the validation cells before training stops."""
     validation_fraction: float = 0.1
     """Share of the cells that is held out to choose the epoch and to calibrate."""
@@ -39,6 +45,12 @@ class TrainerConfig:
             msg = (
                 "max_epochs, minibatch_size, devices and num_nodes must be at least 1. Found "
                 f"{self.max_epochs}, {self.minibatch_size}, {self.devices}, {self.num_nodes}."
+            )
+            raise ValueError(msg)
+        if not (0 <= self.panel_dropout < 1 and 0 <= self.thinning < 1):
+            msg = (
+                "panel_dropout and thinning must be at least 0 and below 1. Found "
+                f"{self.panel_dropout} and {self.thinning}. 0 switches them off."
             )
             raise ValueError(msg)
         if not 0 < self.validation_fraction < 1:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from sctabnet.data.corpus import Corpus
 from sctabnet.model.network import Network
-from sctabnet.nn.normalise import normalise
+from sctabnet.train.log1p_matrix import log1p_matrix
 from sctabnet.train.ridge import MAX_DENSE, RidgeFit, ridge
 from sctabnet.train.split_cells import split_cells
 
@@ -48,7 +47,7 @@ class WidePath:
         self.n_labels = len(corpus.labels)
         self._mean = mean_g
         chosen = _sample(rows, corpus.label_codes, MAX_DENSE, random_state)
-        x, labels = _features(corpus, chosen, mean_g), corpus.label_codes[chosen]
+        x, labels = log1p_matrix(corpus, chosen, mean_g), corpus.label_codes[chosen]
         inner = None if groups is None else groups[chosen]
         folds = split_cells(labels, inner, n_folds=N_FOLDS, random_state=random_state)
         fitted = ridge(x, labels, self.n_labels, folds)
@@ -61,7 +60,7 @@ class WidePath:
 
     def _fit(self, corpus: Corpus, rows: NDArray[np.int64], random_state: int) -> RidgeFit:
         rows = _sample(rows, corpus.label_codes, MAX_CELLS, random_state)
-        x = _features(corpus, rows, self._mean)
+        x = log1p_matrix(corpus, rows, self._mean)
         labels = corpus.label_codes[rows]
         return ridge(x, labels, self.n_labels, [], penalties=(self.c,))
 
@@ -109,18 +108,3 @@ def _sample(
         members = rows[labels[rows] == label]
         kept.append(rng.permutation(members)[: max(2, int(share * len(members)))])
     return np.sort(np.concatenate(kept))
-
-
-def _features(corpus: Corpus, rows: NDArray[np.int64], mean_g: Tensor) -> sp.csr_array:
-    """Return (rows, g) log1p values; genes that a source did not measure take their mean."""
-    blocks = []
-    mean = mean_g.double().numpy()
-    for minibatch in corpus.minibatches(rows, minibatch_size=4096):
-        x = normalise(minibatch).double().numpy()
-        shape = (len(minibatch), len(mean))
-        block = sp.csr_array((x, minibatch.indices.numpy(), minibatch.offsets.numpy()), shape)
-        unmeasured = ~minibatch.measured[minibatch.source_ids].numpy()
-        if unmeasured.any():
-            block = sp.csr_array(block + sp.csr_array(unmeasured * mean))
-        blocks.append(block)
-    return sp.csr_array(sp.vstack(blocks))
