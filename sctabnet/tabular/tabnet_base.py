@@ -62,7 +62,7 @@ class TabNetBase(BaseEstimator):
     patience: int = 10
     """Epochs without a better value on the evaluation set before training stops."""
     batch_size: int | None = None
-    """Rows of a minibatch; None takes a sixteenth of the rows, from 64 to 1024."""
+    """Rows of a minibatch; None takes a sixteenth of the rows, from 128 to 1024."""
     virtual_batch_size: int = 128
     """Rows normalised together in training (ghost batch norm)."""
     momentum: float = 0.1
@@ -167,7 +167,7 @@ class TabNetBase(BaseEstimator):
     ) -> None:
         training = TableTraining(
             max_epochs=self.max_epochs,
-            batch_size=self.batch_size or min(max(n // 16, 64), 1024),
+            batch_size=self.batch_size or min(max(n // 16, 128), 1024),
             lr=self.learning_rate,
             weight_decay=self.weight_decay,
             clip_value=self.clip_value,

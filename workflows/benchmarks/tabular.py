@@ -103,7 +103,7 @@ class PytorchTabNet:
         X = self._scaler.transform(X)
         y = y[:, None] if self._regression else y
         if self._our_sizes:
-            size = min(max(len(X) // 16, 64), 1024)
+            size = min(max(len(X) // 16, 128), 1024)
             self._model.fit(
                 X, y, max_epochs=20, batch_size=size, virtual_batch_size=128, drop_last=False
             )
