@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from sctabnet._errors import InputError, MissingKeyError
+from sctabnet._errors import InputError, MissingKeyError, ValueKindError
 from sctabnet._file_checks import check_h5ad as check_h5ad
 from sctabnet._file_checks import check_model_folder as check_model_folder
 from sctabnet._file_checks import check_not_there as check_not_there
 from sctabnet._file_checks import check_writable as check_writable
 from sctabnet._file_checks import damaged_model as damaged_model
-from sctabnet._value_kind import ValueKind, detect_value_kind
+from sctabnet._value_kind import detect_value_kind
 
 MIN_SHARED_GENES = 50
 _CELLS_LOOKED_AT = 200
@@ -66,16 +66,11 @@ def matrices_that_look_right(adata: Any) -> list[str]:
     return found
 
 
-def check_values(adata: Any, values: sp.csr_matrix | sp.csr_array, *, name: str) -> ValueKind:
-    """Return what ``values`` hold; if neither counts nor log1p, raise and name what looks right."""
-    try:
-        return detect_value_kind(values, name=name)
-    except InputError as error:
-        right = matrices_that_look_right(adata)
-        looks = (
-            f"These look right: {', '.join(right)}." if right else "No other matrix looks right."
-        )
-        raise InputError(f"{error} {looks}") from None
+def with_matrices_that_look_right(error: ValueKindError, adata: Any) -> ValueKindError:
+    """Return the error with the names of the matrices of ``adata`` that look right added."""
+    right = matrices_that_look_right(adata)
+    looks = f"These look right: {', '.join(right)}." if right else "No other matrix looks right."
+    return ValueKindError(f"{error} {looks}")
 
 
 def refuse_log1p(adata: Any, layer: str | None) -> None:
@@ -177,8 +172,8 @@ def check_unique_genes(duplicated: Sequence[str], *, name: str = "adata.var_name
     if duplicated:
         raise InputError(
             f"{name} must be unique. Found {len(duplicated)} genes with more than one column: "
-            f"{_names(duplicated)}. Use Ensembl ids, or sum the columns of a gene; "
-            "adata.var_names_make_unique() renames the second copy, which the model will not know."
+            f"{_names(duplicated)}. Use Ensembl ids, or let `sctabnet prepare` add the columns of "
+            "a gene; adata.var_names_make_unique() renames the second, which no model knows."
         )
 
 

@@ -7,6 +7,10 @@ class InputError(ValueError):
     """What the user gave cannot be used; the message says what was found and what to do."""
 
 
+class ValueKindError(InputError):
+    """A matrix holds neither counts nor log1p values."""
+
+
 class MissingKeyError(InputError, KeyError):
     """A layer, column or name that the user asked for does not exist."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from sctabnet._errors import InputError
+from sctabnet._errors import ValueKindError
 
 ValueKind = Literal["counts", "log1p"]
 
@@ -56,17 +56,17 @@ def detect_value_kind(values: sp.csr_matrix | sp.csr_array, *, name: str = "X") 
     """
     data = np.asarray(values.data)
     if data.size and not np.isfinite(data).all():
-        raise InputError(
+        raise ValueKindError(
             f"{name} holds values that are no numbers. Found {_first(values, ~np.isfinite(data))}. "
             "Remove these cells or fill the values."
         )
     if data.size and data.dtype.kind not in "bu" and data.min() < 0:
-        raise InputError(
+        raise ValueKindError(
             f"{name} holds negative values. Found {_first(values, data < 0)}. Was it scaled, "
             f"centred or batch-corrected? {_HOW_TO}"
         )
     if values.shape[0] == 0 or values.shape[1] == 0 or not data.any():
-        raise InputError(
+        raise ValueKindError(
             f"{name} is empty: there is no value above zero. Found {values.shape[0]} cells x "
             f"{values.shape[1]} genes. Pass raw counts or log1p-normalised values."
         )
@@ -82,7 +82,7 @@ def detect_value_kind(values: sp.csr_matrix | sp.csr_array, *, name: str = "X") 
         if _totals_are_equal(block.expm1()) and not _totals_are_equal(block):
             return "log1p"
     found = _first(values, data != np.rint(data))
-    raise InputError(
+    raise ValueKindError(
         f"{name} holds neither counts nor log1p values. Found {found}{_guess(block, largest)}. "
         f"{_HOW_TO}"
     )

@@ -10,7 +10,7 @@ import scanpy as sc
 import scipy.sparse as sp
 
 from sctabnet import _checks
-from sctabnet._errors import InputError, MissingFileError, MissingKeyError
+from sctabnet._errors import InputError, MissingFileError, MissingKeyError, ValueKindError
 from sctabnet._keys import Keys
 
 
@@ -56,13 +56,12 @@ def test_matrices_that_look_right(adata, tmp_path):
     assert _checks.matrices_that_look_right(bundled) == ['layer="raw" (log1p)']
 
 
-def test_values(adata):
-    assert _checks.check_values(adata, adata.layers["counts"], name="counts") == "counts"
+def test_values_that_are_neither_name_the_matrices_that_look_right(adata):
     with pytest.raises(ValueError, match='X holds neither.*look right: layer="counts" .counts.'):
-        _checks.check_values(adata, adata.X, name="X")
+        raise _checks.with_matrices_that_look_right(ValueKindError("X holds neither."), adata)
     del adata.layers["counts"]
     with pytest.raises(ValueError, match="No other matrix looks right"):
-        _checks.check_values(adata, adata.X, name="X")
+        raise _checks.with_matrices_that_look_right(ValueKindError("X holds neither."), adata)
 
 
 def test_log1p_given_to_a_model_of_counts(adata):

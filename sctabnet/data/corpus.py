@@ -7,8 +7,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
+from anndata import AnnData
 from numpy.typing import NDArray
 
+from sctabnet import _checks
+from sctabnet._errors import ValueKindError
 from sctabnet._value_kind import ValueKind
 from sctabnet.data.cell_table import CellTable
 from sctabnet.data.gathered_rows import GatheredRows
@@ -135,7 +138,12 @@ class Corpus:
             labels=labels,
             covariate_levels=covariate_levels,
         )
-        return cls(sources, vocabulary, table, value_kind=value_kind)
+        try:
+            return cls(sources, vocabulary, table, value_kind=value_kind)
+        except ValueKindError as error:
+            if isinstance(source, AnnData):
+                raise _checks.with_matrices_that_look_right(error, source) from None
+            raise
 
     @property
     def label_codes(self) -> NDArray[np.int64]:

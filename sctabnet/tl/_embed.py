@@ -6,6 +6,7 @@ from tqdm.auto import tqdm
 
 from sctabnet._keys import Keys
 from sctabnet._settings import settings
+from sctabnet._value_kind import ValueKind
 from sctabnet.model.model import Model
 from sctabnet.tl._open_query import open_query
 from sctabnet.tl._params import params
@@ -16,6 +17,7 @@ def embed(
     model: Model,
     *,
     layer: str | None = None,
+    value_kind: ValueKind | None = None,
     key_added: str = "sctabnet",
     copy: bool = False,
 ) -> AnnData | None:
@@ -29,6 +31,8 @@ def embed(
         Pretrained or fine-tuned model.
     layer
         Layer to read, ``"raw"`` for ``.raw``, or None for ``X``.
+    value_kind
+        ``"counts"`` or ``"log1p"``, where you know it and the values leave doubt.
     key_added
         Prefix of the slots.
     copy
@@ -49,7 +53,7 @@ def embed(
         If the data do not fit the model; ``adata`` is unchanged then.
     """
     keys = Keys(key_added)
-    corpus = open_query(adata, model, layer=layer)
+    corpus = open_query(adata, model, layer=layer, value_kind=value_kind)
     embedding = np.zeros((corpus.n_cells, model.config.encoder.n_d), dtype=np.float32)
     minibatches = corpus.minibatches(minibatch_size=settings.minibatch_size)
     with tqdm(

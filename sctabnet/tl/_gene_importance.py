@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from sctabnet import _checks
 from sctabnet._keys import Keys
 from sctabnet._settings import settings
+from sctabnet._value_kind import ValueKind
 from sctabnet.genes.align import align
 from sctabnet.importance.explain import Explanation, explain
 from sctabnet.importance.grouped_importance import GroupedImportance
@@ -31,6 +32,7 @@ def gene_importance(
     groupby: str | None = None,
     *,
     layer: str | None = None,
+    value_kind: ValueKind | None = None,
     method: Literal["contribution", "mask"] = "contribution",
     attention: bool = False,
     key_added: str = "sctabnet",
@@ -49,6 +51,8 @@ def gene_importance(
         the name of a label is explained for that label, any other for each cell's predicted one.
     layer
         Layer to read, ``"raw"`` for ``.raw``, or None for ``X``.
+    value_kind
+        ``"counts"`` or ``"log1p"``, where you know it and the values leave doubt.
     method
         ``"contribution"``: value times gradient of the label's contrast, through the whole model,
         the wide path included. ``"mask"``: mean attention, which speaks of the TabNet term only.
@@ -87,7 +91,7 @@ def gene_importance(
     keys = Keys(key_added)
     _checks.check_choice(method, ("contribution", "mask"), argument="method")
     groups = None if groupby is None else _groups(adata, groupby)
-    corpus = open_query(adata, model, layer=layer)
+    corpus = open_query(adata, model, layer=layer, value_kind=value_kind)
     if groups is None and not model.labels:
         groups = pd.Categorical(["all"] * adata.n_obs)
     names = list(model.labels) if groups is None else [str(name) for name in groups.categories]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from anndata import AnnData
 
 from sctabnet import _checks
+from sctabnet._value_kind import ValueKind
 from sctabnet.data.corpus import Corpus
 from sctabnet.model.model import Model
 
 
-def open_query(adata: AnnData, model: Model, *, layer: str | None) -> Corpus:
+def open_query(
+    adata: AnnData, model: Model, *, layer: str | None, value_kind: ValueKind | None = None
+) -> Corpus:
     """Return the cells of ``adata`` aligned to the genes of ``model``.
 
     Covariates that the model knows are read where ``adata.obs`` has them; a level that the model
@@ -29,6 +32,7 @@ def open_query(adata: AnnData, model: Model, *, layer: str | None) -> Corpus:
         layer=layer,
         vocabulary=model.vocabulary,
         covariate_keys=keys,
+        value_kind=value_kind,
         covariate_levels={key: model.covariates[key] for key in keys},
     )
     attention = model.network.encoder.attention.cpu()

@@ -8,6 +8,7 @@ from tqdm.auto import tqdm
 from sctabnet import _checks
 from sctabnet._keys import Keys
 from sctabnet._settings import settings
+from sctabnet._value_kind import ValueKind
 from sctabnet.model.model import Model
 from sctabnet.tl._open_query import open_query
 from sctabnet.tl._params import params
@@ -20,6 +21,7 @@ def transfer_labels(
     model: Model,
     *,
     layer: str | None = None,
+    value_kind: ValueKind | None = None,
     false_positive_rate: float = 0.05,
     coverage: float | None = None,
     probability: bool = False,
@@ -37,6 +39,8 @@ def transfer_labels(
         Model with a label head, from :func:`sctabnet.finetune`.
     layer
         Layer to read, ``"raw"`` for ``.raw``, or None for ``X``.
+    value_kind
+        ``"counts"`` or ``"log1p"``, where you know it and the values leave doubt.
     false_positive_rate
         Share of cells of known types that may be flagged as unknown.
     coverage
@@ -82,7 +86,7 @@ def transfer_labels(
     assert head is not None and calibration is not None, "a model with labels is calibrated"
     held_out = calibration.probability(float(head.log_temperature))
     threshold = unknown_threshold(held_out, false_positive_rate=false_positive_rate)
-    corpus = open_query(adata, model, layer=layer)
+    corpus = open_query(adata, model, layer=layer, value_kind=value_kind)
     probabilities = np.zeros((corpus.n_cells, len(model.labels)), dtype=np.float32)
     minibatches = corpus.minibatches(minibatch_size=settings.minibatch_size)
     with tqdm(

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from sctabnet import _checks
+from sctabnet._value_kind import ValueKind
 from sctabnet.data.corpus import Corpus
 from sctabnet.data.open_sources import Source
 from sctabnet.genes.gene_vocabulary import GeneVocabulary
@@ -34,6 +35,7 @@ def finetune(
     labels_key: str | None = None,
     batch_key: str | None = None,
     layer: str | None = None,
+    value_kind: ValueKind | None = None,
     out: str | Path | None = None,
     seed: int = 0,
     **config: Any,
@@ -58,6 +60,8 @@ def finetune(
         batches are held out to choose the penalty and the epoch.
     layer
         Layer to read, ``"raw"`` for ``.raw``, or None for ``X``.
+    value_kind
+        ``"counts"`` or ``"log1p"``, where you know it and the values leave doubt.
     out
         Folder to write the model to, or None.
     seed
@@ -80,7 +84,13 @@ def finetune(
     start = Model.load(init) if isinstance(init, str | Path) else init
     choices = Choices.given(_start(start), **config)
     covariate_keys = () if batch_key is None else (batch_key,)
-    corpus = Corpus.open(source, layer=layer, labels_key=labels_key, covariate_keys=covariate_keys)
+    corpus = Corpus.open(
+        source,
+        layer=layer,
+        labels_key=labels_key,
+        covariate_keys=covariate_keys,
+        value_kind=value_kind,
+    )
     if start is not None and start.vocabulary != corpus.vocabulary:
         both = GeneVocabulary.union([start.vocabulary.ids, corpus.vocabulary.ids])
         corpus = Corpus.open(
@@ -88,8 +98,11 @@ def finetune(
             layer=layer,
             labels_key=labels_key,
             covariate_keys=covariate_keys,
+            value_kind=value_kind,
             vocabulary=both,
         )
+    for alignment in corpus.alignments:
+        _checks.check_unique_genes(alignment.duplicated)
     _checks.check_classes(corpus.labels, labels_key)
     choices.model.seed = seed
     choices.model.accepts = accepted_input(corpus)

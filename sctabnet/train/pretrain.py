@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from sctabnet import _checks
+from sctabnet._value_kind import ValueKind
 from sctabnet.data.corpus import Corpus
 from sctabnet.data.open_sources import Source
 from sctabnet.model.model import Model
@@ -24,6 +26,7 @@ def pretrain(
     out: str | Path | None = None,
     batch_key: str | None = None,
     layer: str | None = None,
+    value_kind: ValueKind | None = None,
     seed: int = 0,
     **config: Any,
 ) -> Model:
@@ -42,6 +45,8 @@ def pretrain(
         Column of ``.obs`` with the experimental batch, or None.
     layer
         Layer to read, ``"raw"`` for ``.raw``, or None for ``X``.
+    value_kind
+        ``"counts"`` or ``"log1p"``, where you know it and the values leave doubt.
     seed
         Same seed, same data, same device: same bits.
     **config
@@ -60,7 +65,9 @@ def pretrain(
     """
     choices = Choices.given(**config)
     covariate_keys = () if batch_key is None else (batch_key,)
-    corpus = Corpus.open(source, layer=layer, covariate_keys=covariate_keys)
+    corpus = Corpus.open(source, layer=layer, covariate_keys=covariate_keys, value_kind=value_kind)
+    for alignment in corpus.alignments:
+        _checks.check_unique_genes(alignment.duplicated)
     choices.model.seed = seed
     choices.model.accepts = accepted_input(corpus)
     rng = np.random.default_rng(seed)

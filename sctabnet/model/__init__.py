@@ -1,0 +1,1 @@
+"""A trained model: network, vocabulary, labels, and its folder on disk."""

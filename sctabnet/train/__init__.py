@@ -1,0 +1,1 @@
+"""Lightning: masked pretraining and learning labels."""
