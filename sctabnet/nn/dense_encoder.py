@@ -7,10 +7,12 @@ w width = n_d + n_a.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
+from sctabnet._errors import InputError
 from sctabnet.nn.column_groups import ColumnGroups
 from sctabnet.nn.feature_transformer import FeatureTransformer
 from sctabnet.nn.ghost_batch_norm import GhostBatchNorm
@@ -42,6 +44,31 @@ class DenseConfig:
     """Momentum of the batch norms."""
     epsilon: float = 1e-15
     """Inside the logarithm of the sparsity loss."""
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that cannot work together.
+
+        Raises
+        ------
+        InputError
+            Naming the field, what it holds and its valid range.
+        """
+        least = {"n_d": 1, "n_a": 1, "n_steps": 1, "gamma": 1, "n_shared": 0, "n_independent": 0}
+        for name, lowest in least.items():
+            if getattr(self, name) < lowest:
+                raise InputError(
+                    f"{name} is too small. Found {getattr(self, name)}. Pass {lowest} or more."
+                )
+        if self.n_shared + self.n_independent == 0:
+            raise InputError(
+                "There is no gated linear unit. Found n_shared=0 and n_independent=0. "
+                "Set one of them to 1 or more."
+            )
+        if self.mask not in get_args(MaskName):
+            raise InputError(
+                f"mask names no activation. Found {self.mask!r}. "
+                f"Choose one of {list(get_args(MaskName))}."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +104,6 @@ class DenseEncoder(nn.Module):
 
     def __init__(self, groups: ColumnGroups, config: DenseConfig) -> None:
         super().__init__()
-        assert config.n_shared + config.n_independent > 0, "no gated linear unit"
         self.config = config
         self.groups = groups
         width = config.n_d + config.n_a

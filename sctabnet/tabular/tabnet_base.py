@@ -104,25 +104,13 @@ class TabNetBase(BaseEstimator):
 
     def _check_sizes(self) -> None:
         """Refuse sizes that cannot work together."""
-        for name, least in (
-            *((name, 1) for name in ("n_d", "n_a", "n_steps", "max_epochs")),
-            *((name, 0) for name in ("n_shared", "n_independent", "patience")),
-            *(("virtual_batch_size", 2), ("gamma", 1)),
-        ):
-            if getattr(self, name) < least:
+        self._config()
+        least = {"max_epochs": 1, "patience": 0, "virtual_batch_size": 2}
+        for name, lowest in least.items():
+            if getattr(self, name) < lowest:
                 raise InputError(
-                    f"{name} is too small. Found {getattr(self, name)}. Pass {least} or more."
+                    f"{name} is too small. Found {getattr(self, name)}. Pass {lowest} or more."
                 )
-        if self.n_shared + self.n_independent == 0:
-            raise InputError(
-                "There is no gated linear unit. Found n_shared=0 and n_independent=0. "
-                "Set one of them to 1 or more."
-            )
-        if self.mask not in ("sparsemax", "entmax15", "softmax"):
-            raise InputError(
-                f"mask names no activation. Found {self.mask!r}. "
-                "Choose 'sparsemax', 'entmax15' or 'softmax'."
-            )
 
     def _config(self) -> DenseConfig:
         return DenseConfig(
