@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
@@ -10,10 +11,13 @@ from anndata import AnnData
 from sctabnet._errors import InputError, MissingFileError
 from sctabnet.data.anndata_source import anndata_source
 from sctabnet.data.h5ad_source import h5ad_source
+from sctabnet.data.manifest_files import manifest_files
 from sctabnet.data.source import CellSource
 from sctabnet.data.zarr_source import zarr_source
 
 Source: TypeAlias = AnnData | str | Path | Iterable[AnnData | str | Path]
+
+_MANIFEST = re.compile(r"[\w-]+|.*\.tsv")  # a bare name, or a table of files
 
 
 def open_sources(source: Source, *, layer: str | None = None) -> list[CellSource]:
@@ -51,13 +55,15 @@ def open_sources(source: Source, *, layer: str | None = None) -> list[CellSource
 
 
 def _expand(pattern: str) -> list[str]:
-    if "://" in pattern or Path(pattern).exists():
+    if "://" in pattern or (Path(pattern).exists() and not pattern.endswith(".tsv")):
         return [pattern]
+    if _MANIFEST.fullmatch(pattern):
+        return [str(path) for path in manifest_files(pattern)]
     found = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else []  # noqa: PTH207
     if not found:
         raise MissingFileError(
             f"{pattern} does not exist. Give the path of an .h5ad file or a .zarr folder, "
-            "or a pattern that matches some."
+            "a pattern that matches some, or the name of a data manifest."
         )
     return found
 
