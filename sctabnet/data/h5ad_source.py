@@ -37,13 +37,19 @@ def h5ad_source(path: str | Path, *, layer: str | None = None) -> CsrSource:
         ) from error
     with file:  # and close it: an open file could not be written to by its owner
         _refuse_links(file, str(path))
-        return group_source(
-            file,
-            str(path),
-            layer=layer,
-            entries=lambda array: h5_entries(array, str(path)),
-            reopen=lambda: h5py.File(path, "r"),
-        )
+        try:
+            return group_source(
+                file,
+                str(path),
+                layer=layer,
+                entries=lambda array: h5_entries(array, str(path)),
+                reopen=lambda: h5py.File(path, "r"),
+            )
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be read: it is damaged or compressed in a way that HDF5 does not "
+                f"know by itself. Found: {error}. In the second case `import hdf5plugin` first."
+            ) from error
 
 
 def _refuse_links(file: h5py.File, path: str) -> None:

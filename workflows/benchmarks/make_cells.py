@@ -20,35 +20,32 @@ def make_cells(n_cells: int, n_genes: int, n_expressed: int, seed: int = 0) -> s
     rng = np.random.default_rng(seed)
     rate = rng.lognormal(0, 1.5, n_genes)
     low, high = 0.0, 1e4
-    for _ in range(60):  # scale such that the expected number of expressed genes is right
+    for _ in range(60):  # find the scale with which the expected number of genes is right
         scale = (low + high) / 2
         if (1 - np.exp(-rate * scale)).sum() < n_expressed:
             low = scale
         else:
             high = scale
-    frequency = 1 - np.exp(-rate * low)
-    depth = np.clip(rng.lognormal(0, 0.25, n_cells), 0.4, 2.5)
-    capacity = int(n_cells * n_expressed * 1.2) + 4 * n_genes
+    # probabilities as 32-bit integers, compared with half a xorshift number each
+    threshold = ((1 - np.exp(-rate * low)) * 2**32).astype(np.uint64)
+    counts = np.clip(np.floor(rng.random(1 << 16) ** -0.58), 1, 910).astype(np.float32)
+    capacity = int(n_cells * n_expressed * 1.05) + 2 * n_genes
     indices, data = np.empty(capacity, np.int32), np.empty(capacity, np.float32)
-    indptr = np.empty(n_cells + 1, np.int64)
-    n_entries = _fill(frequency, depth, indptr, indices, data, seed)
-    return sp.csr_matrix(
-        (data[:n_entries], indices[:n_entries], indptr), shape=(n_cells, n_genes), copy=False
-    )
+    indptr = np.zeros(n_cells + 1, np.int64)
+    n = _fill(threshold, counts, indptr, indices, data, np.uint64(seed + 88172645463325252))
+    return sp.csr_matrix((data[:n], indices[:n], indptr), shape=(n_cells, n_genes), copy=False)
 
 
-@numba.njit(cache=True)
-def _fill(frequency, depth, indptr, indices, data, seed):  # type: ignore[no-untyped-def]
-    np.random.seed(seed)
+@numba.njit
+def _fill(threshold, counts, indptr, indices, data, state):  # type: ignore[no-untyped-def]
     filled = 0
-    indptr[0] = 0
-    for cell in range(len(depth)):
-        for gene in range(len(frequency)):
-            if np.random.random() < frequency[gene] * depth[cell]:
-                indices[filled] = gene
-                data[filled] = min(910.0, np.floor(np.random.random() ** -0.58))
-                filled += 1
+    for cell in range(len(indptr) - 1):
+        for gene in range(len(threshold)):
+            state ^= state << np.uint64(13)
+            state ^= state >> np.uint64(7)
+            state ^= state << np.uint64(17)
+            indices[filled] = gene
+            data[filled] = counts[state & np.uint64(0xFFFF)]
+            filled += (state >> np.uint64(32)) < threshold[gene]
         indptr[cell + 1] = filled
-        if filled + len(frequency) > len(data):
-            raise ValueError("too many entries")
     return filled

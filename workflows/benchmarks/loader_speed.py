@@ -1,0 +1,354 @@
+"""Cells per second of the loader and of others, side by side on the same data.
+
+    python workflows/benchmarks/loader_speed.py --out workflows/benchmarks/results
+
+Every arm runs in a process of its own: one warm-up, then ``--repeats`` epochs (slow arms: a part of
+one) of shuffled minibatches. Judge by cells per CPU-second (all threads of the process), which
+other load on the machine disturbs less than the wall clock; the row "scipy rows in memory" is the
+machine's own limit in the same run. AnnLoader comes with anndata; scDataset is measured where it is
+installed (``pip install scDataset``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+MINIBATCH, WINDOW, BLOCK = 4096, 16_384, 64
+COLUMNS = ["arm", "data", "cells per CPU-s", "cells per s", "RSS added, MB", "load"]
+
+
+def sctabnet_arm(path: str, **options: object) -> Callable[[int, int], Iterator[int]]:
+    from contextlib import suppress
+
+    from sctabnet.data.corpus import Corpus
+
+    with suppress(ImportError):
+        import hdf5plugin  # noqa: F401 - names of genes may be compressed by zstd too
+
+    corpus = Corpus.open(path, **options)  # type: ignore[arg-type]
+
+    def epoch(number: int, n_cells: int) -> Iterator[int]:
+        rows = None if n_cells >= corpus.n_cells else np.arange(n_cells)
+        for minibatch in corpus.minibatches(
+            rows, minibatch_size=MINIBATCH, shuffle=True, epoch=number
+        ):
+            yield len(minibatch)
+
+    return epoch
+
+
+def subset(path: str) -> Callable[[int, int], Iterator[int]]:
+    """The model knows 15,000 of the file's genes and 2,000 others."""
+    from sctabnet.data.open_sources import open_sources
+    from sctabnet.genes import GeneVocabulary
+
+    genes = open_sources(path)[0].gene_ids
+    kept = np.random.default_rng(0).permutation(len(genes))[: len(genes) * 3 // 4]
+    return sctabnet_arm(
+        path, vocabulary=GeneVocabulary([*genes[kept], *(f"X{i}" for i in range(2000))])
+    )
+
+
+def h5py_arm(path: str) -> Callable[[int, int], Iterator[int]]:
+    """Blocks read through HDF5 into the same window, rows picked by scipy: the plain way."""
+    import h5py
+    import scipy.sparse as sp
+
+    matrix = h5py.File(path)["X"]
+    indptr = matrix["indptr"][:].astype(np.int64)
+    shape = (len(indptr) - 1, int(matrix.attrs["shape"][1]))
+
+    def epoch(number: int, n_cells: int) -> Iterator[int]:
+        rng = np.random.default_rng(number)
+        blocks = rng.permutation(min(n_cells, shape[0]) // BLOCK)
+        for first in range(0, len(blocks), WINDOW // BLOCK):
+            parts = []
+            for block in blocks[first : first + WINDOW // BLOCK]:
+                low, high = block * BLOCK, (block + 1) * BLOCK
+                entries = slice(indptr[low], indptr[high])
+                parts.append(
+                    sp.csr_matrix(
+                        (matrix["data"][entries], matrix["indices"][entries],
+                         indptr[low : high + 1] - indptr[low]),
+                        shape=(BLOCK, shape[1]),
+                    )
+                )  # fmt: skip
+            window = sp.vstack(parts, format="csr")
+            order = rng.permutation(window.shape[0])
+            for start in range(0, len(order), MINIBATCH):
+                yield window[order[start : start + MINIBATCH]].shape[0]
+
+    return epoch
+
+
+def scipy_arm(path: str) -> Callable[[int, int], Iterator[int]]:
+    import anndata
+
+    x = anndata.read_h5ad(path).X[:40_000]
+
+    def epoch(number: int, n_cells: int) -> Iterator[int]:
+        order = np.random.default_rng(number).permutation(x.shape[0])[:n_cells]
+        for start in range(0, len(order), MINIBATCH):
+            yield x[order[start : start + MINIBATCH]].shape[0]
+
+    return epoch
+
+
+def annloader_arm(path: str) -> Callable[[int, int], Iterator[int]]:
+    import anndata
+    from anndata.experimental import AnnLoader
+
+    adata = anndata.read_h5ad(path, backed="r")
+
+    def epoch(number: int, n_cells: int) -> Iterator[int]:
+        seen = 0
+        for minibatch in AnnLoader(adata, batch_size=1024, shuffle=True):
+            yield minibatch.X.shape[0]
+            seen += minibatch.X.shape[0]
+            if seen >= n_cells:
+                return
+
+    return epoch
+
+
+def scdataset_arm(path: str) -> Callable[[int, int], Iterator[int]]:
+    """Its best setting for h5ad: blocks of 256, 16 minibatches of 1,024 fetched together."""
+    import anndata
+    from scdataset import BlockShuffling, scDataset
+    from torch.utils.data import DataLoader
+
+    adata = anndata.read_h5ad(path, backed="r")
+
+    def epoch(number: int, n_cells: int) -> Iterator[int]:
+        data = scDataset(adata.X, BlockShuffling(block_size=256), batch_size=1024, fetch_factor=16)
+        seen = 0
+        for minibatch in DataLoader(data, batch_size=None):
+            yield minibatch.shape[0]
+            seen += minibatch.shape[0]
+            if seen >= n_cells:
+                return
+
+    return epoch
+
+
+ARMS = {
+    "sctabnet": sctabnet_arm,
+    "sctabnet, 15,000 of the genes and 2,000 others": subset,
+    "h5py blocks + scipy": h5py_arm,
+    "scipy rows in memory": scipy_arm,
+    "AnnLoader, backed": annloader_arm,
+    "scDataset, backed": scdataset_arm,
+}
+
+
+def resident() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def measure(arm: str, path: str, n_cells: int, repeats: int) -> dict[str, object]:
+    """Run one arm in this process."""
+    import anndata
+    import numba  # noqa: F401 - what everyone imports is no cost of the loader
+    import torch  # noqa: F401
+
+    assert anndata.__version__
+    warnings.simplefilter("ignore")
+    before, peak, done = resident(), [0.0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            peak[0] = max(peak[0], resident())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    epoch = ARMS[arm](path)
+    sum(epoch(0, min(n_cells, 20_000)))
+    per_cpu, per_wall = [], []
+    for number in range(1, repeats + 1):
+        cpu, wall = time.process_time(), time.perf_counter()
+        n = sum(epoch(number, n_cells))
+        per_cpu.append(n / (time.process_time() - cpu))
+        per_wall.append(n / (time.perf_counter() - wall))
+    done.set()
+    watcher.join()
+    return {
+        "cells per CPU-s": round(float(np.median(per_cpu))),
+        "cells per s": round(float(np.median(per_wall))),
+        "RSS added, MB": round(peak[0] - before),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def write_data(folder: Path, n_cells: int, n_genes: int) -> dict[str, Path]:
+    """Write the same cells in every format."""
+    import anndata
+    import pandas as pd
+    from make_cells import make_cells
+
+    from sctabnet.data.prepare import prepare
+
+    x = make_cells(n_cells, n_genes, round(n_genes * 0.0725))
+    var = pd.DataFrame(index=[f"G{i:05d}" for i in range(n_genes)])
+    obs = pd.DataFrame(index=np.arange(n_cells).astype(str))
+    adata = anndata.AnnData(x, obs=obs, var=var)
+    files = {
+        "h5ad": folder / "raw.h5ad",
+        "h5ad, shuffled columns": folder / "shuffled.h5ad",
+        "h5ad gzip": folder / "gzip.h5ad",
+        "h5ad lzf": folder / "lzf.h5ad",
+        "zarr": folder / "default.zarr",
+        "prepared": folder / "prepared.zarr",
+    }
+    adata.write_h5ad(files["h5ad"])
+    adata.write_h5ad(files["h5ad gzip"], compression="gzip")
+    adata.write_h5ad(files["h5ad lzf"], compression="lzf")
+    try:
+        import hdf5plugin
+
+        files["h5ad zstd"] = folder / "zstd.h5ad"
+        adata.write_h5ad(
+            files["h5ad zstd"],
+            compression=hdf5plugin.FILTERS["zstd"],
+            compression_opts=hdf5plugin.Zstd(clevel=3).filter_options,
+        )
+    except ImportError:
+        pass
+    adata.write_zarr(files["zarr"])
+    names = np.array(var.index)[np.random.default_rng(0).permutation(n_genes)]
+    adata.var_names = names
+    adata.write_h5ad(files["h5ad, shuffled columns"])
+    prepare(files["h5ad"], files["prepared"])
+    return files
+
+
+def plan_of(files: dict[str, Path], gasperini: Path) -> list[tuple[str, str, Path, int]]:
+    """List (arm, data, path, cells); slow arms get fewer cells."""
+    every = 10**9
+    runs = [("sctabnet", data, path, every) for data, path in files.items()]
+    runs += [
+        ("sctabnet, 15,000 of the genes and 2,000 others", data, files[data], every)
+        for data in ("h5ad", "prepared")
+    ]
+    runs += [
+        ("h5py blocks + scipy", data, path, 20_000 if data == "h5ad gzip" else 50_000)
+        for data, path in files.items()
+        if path.suffix == ".h5ad" and data in ("h5ad", "h5ad gzip", "h5ad lzf")
+    ]
+    runs += [
+        ("scipy rows in memory", "h5ad", files["h5ad"], every),
+        ("AnnLoader, backed", "h5ad", files["h5ad"], 20_000),
+        ("scDataset, backed", "h5ad", files["h5ad"], 50_000),
+    ]
+    if gasperini.exists():
+        runs += [
+            (arm, "gasperini_72k (264 genes, gzip)", gasperini, n)
+            for arm, n in (
+                ("sctabnet", every),
+                ("h5py blocks + scipy", every),
+                ("scipy rows in memory", every),
+                ("AnnLoader, backed", 10_000),
+            )
+        ]
+    return runs
+
+
+def run_all(folder: Path, arguments: argparse.Namespace) -> list[dict[str, object]]:
+    files = write_data(folder, arguments.n_cells, arguments.n_genes)
+    root = Path(__file__).resolve().parents[2]
+    gasperini = root.parent / "shared" / "data" / "gasperini_72k.h5ad"
+    rows = []
+    for arm, data, path, n_cells in plan_of(files, gasperini):
+        command = [sys.executable, __file__, "--arm", arm, "--path", str(path)]
+        command += ["--cells", str(n_cells), "--repeats", str(arguments.repeats)]
+        environment = {**os.environ, "PYTHONPATH": str(root)}
+        child = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=False
+        )
+        if child.returncode:
+            reason = (child.stderr.strip().splitlines() or ["killed"])[-1]
+            print(f"{arm} on {data}: not measured ({reason})")
+            continue
+        rows.append({"arm": arm, "data": data, **json.loads(child.stdout.splitlines()[-1])})
+        print(" | ".join(str(rows[-1][column]) for column in COLUMNS), flush=True)
+    sizes = {
+        d: sum(f.stat().st_size for f in [p, *p.rglob("*")] if f.is_file())
+        for d, p in files.items()
+    }
+    print({data: f"{size / 1e6:.0f} MB" for data, size in sizes.items()})
+    return rows
+
+
+def write_results(rows: list[dict[str, object]], out: Path, arguments: argparse.Namespace) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    stem = out / f"loader_speed_{date.today().isoformat()}"
+    with stem.with_suffix(".csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    lines = [
+        "# Loader speed",
+        "",
+        f"{date.today().isoformat()}, {os.cpu_count()} logical cores ({platform.machine()}), "
+        f"Python {platform.python_version()}; {arguments.n_cells:,} generated cells x "
+        f"{arguments.n_genes:,} genes, about {round(arguments.n_genes * 0.0725):,} expressed; page "
+        f"cache warm, one process, minibatch {MINIBATCH:,} (AnnLoader and scDataset 1,024), median "
+        f"of {arguments.repeats}.",
+        "Cells per CPU-second count all threads. With other work on the machine (load) every "
+        'figure is lower; compare with "scipy rows in memory" of the same run.',
+        "",
+        "| " + " | ".join(COLUMNS) + " |",
+        "|---|---|" + "---:|" * (len(COLUMNS) - 2),
+    ]
+    for row in rows:
+        cells = [row[c] if isinstance(row[c], str) else f"{row[c]:,}" for c in COLUMNS]
+        lines.append("| " + " | ".join(cells) + " |")
+    stem.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    print(f"wrote {stem}.md and .csv")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--n-cells", type=int, default=100_000)
+    parser.add_argument("--n-genes", type=int, default=20_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="where to write the data (default: temporary)")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--arm", choices=ARMS, help=argparse.SUPPRESS)
+    parser.add_argument("--path", help=argparse.SUPPRESS)
+    parser.add_argument("--cells", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.arm:
+        print(
+            json.dumps(measure(arguments.arm, arguments.path, arguments.cells, arguments.repeats))
+        )
+        return
+    sys.path.insert(0, str(Path(__file__).parent))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    warnings.simplefilter("ignore")
+    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="loader_speed_"))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        write_results(run_all(folder, arguments), arguments.out, arguments)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
