@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sctabnet.data.minibatch import Minibatch
-from sctabnet.ops import segment_sum
+from sctabnet.ops import scale_rows
 
 TARGET_SUM = 1e4
 
@@ -29,11 +29,8 @@ def normalise(minibatch: Minibatch) -> Tensor:
     float32 tensor of shape (nnz,), natural logarithm.
     """
     values, offsets = minibatch.values, minibatch.offsets
-    lengths = offsets.diff()
     logged_n = minibatch.is_log1p[minibatch.source_ids]
     if bool(logged_n.any()):
-        logged = torch.repeat_interleave(logged_n, lengths, output_size=len(values))
+        logged = torch.repeat_interleave(logged_n, offsets.diff(), output_size=len(values))
         values = torch.where(logged, torch.expm1(values), values)
-    totals_n = segment_sum(values, offsets).clamp_min(torch.finfo(values.dtype).tiny)
-    scale = torch.repeat_interleave(TARGET_SUM / totals_n, lengths, output_size=len(values))
-    return torch.log1p(values * scale)
+    return torch.log1p(scale_rows(values, offsets, TARGET_SUM))

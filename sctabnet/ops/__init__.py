@@ -15,6 +15,7 @@ from sctabnet.ops.list_tokens import list_tokens
 from sctabnet.ops.masked_gene_sum import masked_gene_sum
 from sctabnet.ops.ragged_entmax import ragged_entmax
 from sctabnet.ops.row_index import row_index
+from sctabnet.ops.scale_rows import scale_rows
 from sctabnet.ops.segment_entropy import segment_entropy
 from sctabnet.ops.segment_sum import segment_sum
 
@@ -25,6 +26,7 @@ __all__ = [
     "masked_gene_sum",
     "ragged_entmax",
     "row_index",
+    "scale_rows",
     "segment_entropy",
     "segment_sum",
     "set_backend",

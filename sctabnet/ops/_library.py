@@ -156,6 +156,13 @@ def list_tokens(
     return kernels.list_tokens(*args)
 
 
+@custom_op("sctabnet::scale_rows", mutates_args=())
+def scale_rows(values_k: Tensor, offsets: Tensor, total: float) -> Tensor:
+    """Scale each row so that its values sum to ``total``."""
+    kernels, args = _prepare(values_k, offsets)
+    return kernels.scale_rows(*args, total)
+
+
 def _prepare(*tensors: Tensor | None) -> tuple[ModuleType, list[Any]]:
     """Load the kernels for these tensors and strip the tensors of graph and strides."""
     first = tensors[0]
@@ -256,6 +263,11 @@ def _(
     n_tokens = x_k.shape[0] + offsets.shape[0] - 1
     x, scaled, nu = (x_k.new_empty(n_tokens) for _ in range(3))
     return indices_k.new_empty(n_tokens), torch.empty_like(offsets), x, scaled, nu
+
+
+@scale_rows.register_fake
+def _(values_k: Tensor, offsets: Tensor, total: float) -> Tensor:
+    return torch.empty_like(values_k)
 
 
 def _empty(like: Tensor, wanted: bool) -> Tensor:

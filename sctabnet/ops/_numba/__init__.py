@@ -11,6 +11,7 @@ from sctabnet.ops._numba.keep_support import keep_support
 from sctabnet.ops._numba.list_tokens import list_tokens
 from sctabnet.ops._numba.ragged_entmax import ragged_entmax
 from sctabnet.ops._numba.ragged_entmax_grad import ragged_entmax_grad
+from sctabnet.ops._numba.scale_rows import scale_rows
 from sctabnet.ops._numba.segment_entropy import segment_entropy
 from sctabnet.ops._numba.segment_entropy_grad import segment_entropy_grad
 from sctabnet.ops._numba.table_grad import table_grad
@@ -22,6 +23,7 @@ __all__ = [
     "list_tokens",
     "ragged_entmax",
     "ragged_entmax_grad",
+    "scale_rows",
     "segment_entropy",
     "segment_entropy_grad",
     "table_grad",

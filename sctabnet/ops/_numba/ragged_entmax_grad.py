@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import numba
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,16 +20,22 @@ def ragged_entmax_grad(mask_k: Tensor, grad_k: Tensor, offsets: Tensor, alpha: f
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def _grad_rows(start, stop, mask, grad, offsets, out, alpha):  # type: ignore[no-untyped-def]
+    longest = 0
     for row in range(start, stop):
-        total, weighted = 0.0, 0.0
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    support = np.empty(longest, np.int64)
+    for row in range(start, stop):
+        n, total, weighted = 0, 0.0, 0.0
         for i in range(offsets[row], offsets[row + 1]):
             out[i] = 0
             if mask[i] > 0:
-                s = mask[i] if alpha == 1 else math.sqrt(mask[i]) if alpha == 1.5 else 1.0
-                out[i] = s
-                total += s
-                weighted += s * grad[i]
-        for i in range(offsets[row], offsets[row + 1]):
-            if out[i] > 0:
-                out[i] *= grad[i] - weighted / total
+                support[n] = i
+                n += 1
+        for at in support[:n]:
+            s = mask[at] if alpha == 1 else math.sqrt(mask[at]) if alpha == 1.5 else 1.0
+            out[at] = s
+            total += s
+            weighted += s * grad[at]
+        for at in support[:n]:
+            out[at] *= grad[at] - weighted / total
     return -1

@@ -6,6 +6,7 @@ from sctabnet.ops._torch.list_tokens import list_tokens
 from sctabnet.ops._torch.masked_gene_sum import masked_gene_sum
 from sctabnet.ops._torch.ragged_entmax import ragged_entmax
 from sctabnet.ops._torch.row_index import row_index
+from sctabnet.ops._torch.scale_rows import scale_rows
 from sctabnet.ops._torch.segment_entropy import segment_entropy
 from sctabnet.ops._torch.segment_sum import segment_sum
 
@@ -16,6 +17,7 @@ __all__ = [
     "masked_gene_sum",
     "ragged_entmax",
     "row_index",
+    "scale_rows",
     "segment_entropy",
     "segment_sum",
 ]
