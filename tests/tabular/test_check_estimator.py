@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {
     "random_state": 0,
 }
 # Some checks ask for a fair score on a few hundred rows.
-LEARNS: dict[str, Any] = {**SMALL, "max_epochs": 25, "batch_size": 64}
+LEARNS: dict[str, Any] = {**SMALL, "max_epochs": 12, "batch_size": 64}
 
 WEIGHTS = (
     "minibatches are drawn from the rows, so repeating a row is not the same fit as doubling its "
