@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from scipy.spatial.distance import cdist
 
 from sctabnet.data.conditions import Condition
 from sctabnet.heads.perturb_dose import PerturbDose
+from sctabnet.heads.perturb_link import perturb_link
 from sctabnet.heads.perturb_table import PerturbTable
 
 Array = NDArray[np.float64]
@@ -56,16 +57,22 @@ class PerturbKernel:
     """
 
     def __init__(self, table: PerturbTable, shares: KernelShares) -> None:
-        self.table, self.shares = table, shares
+        # in one context an interaction cannot be told from noise
+        several = len(np.unique(table.contexts)) > 1
+        self.table, self.shares = table, shares if several else replace(shares, identity=0.0)
         self.dose = PerturbDose(table)
+        self.effects_pg, self.n_directions = _denoised(table)
+        self._log_delta = replace(table, delta_pg=self.effects_pg).log_delta()
         self._distance = _mean_square_distance(table.controls_cg)
         signal = float((table.delta_pg**2).mean() - table.error_p.mean())
         parts = float(np.mean([len(c.parts) for c in table.conditions]))
         # a screen whose effects drown in noise still has a finite ratio: everything is shrunk
         floor = 0.01 * float((table.delta_pg**2).mean()) + 1e-12
         self.unit = max(signal, floor) / parts
+        # of the sampling error only that in the kept directions is left
+        self.noise_p = table.error_p * (self.n_directions / table.delta_pg.shape[1])
         covariance = self._covariance(table.conditions, table.contexts, table.controls_cg)
-        covariance[np.diag_indices_from(covariance)] += shares.noise + table.error_p / self.unit
+        covariance[np.diag_indices_from(covariance)] += shares.noise + self.noise_p / self.unit
         self.inverse_pp = np.linalg.inv(covariance)
 
     def weights(
@@ -78,15 +85,46 @@ class PerturbKernel:
         variance = np.maximum(own + self.shares.noise - (weights * cross).sum(axis=1), 0.0)
         return weights, variance * self.unit
 
-    def left_out(self, held: NDArray[np.int64], effects_pg: Array) -> Array:
-        """Return predictions for rows that are left out together, (held, g), without a refit."""
+    def predict(
+        self,
+        conditions: Sequence[Condition],
+        contexts: NDArray[np.int64],
+        controls_cg: Array,
+        *,
+        link_weight: float,
+    ) -> Array:
+        """Return (q, g) effects: those that add up on the log1p scale and those on the log scale.
+
+        ``link_weight`` is the weight of the latter, see :func:`perturb_link`.
+        """
+        weights, _ = self.weights(conditions, contexts, controls_cg)
+        effects = (weights @ self.effects_pg, weights @ self._log_delta)
+        return _two_scales(*effects, controls_cg[contexts], link_weight)
+
+    def left_out(
+        self, held: NDArray[np.int64], rest_effects: tuple[Array, Array], *, link_weight: float
+    ) -> Array:
+        """Return predictions for rows that are left out together, (held, g), without a refit.
+
+        ``rest_effects`` are the :meth:`effects` of a table without these rows.
+        """
+        rest = np.setdiff1d(np.arange(len(self.table)), held)
         block = self.inverse_pp[np.ix_(held, held)]
-        return effects_pg[held] - np.linalg.solve(block, self.inverse_pp[held] @ effects_pg)
+        weights = -np.linalg.solve(block, self.inverse_pp[np.ix_(held, rest)])
+        profiles = self.table.controls_cg[self.table.contexts[held]]
+        linear, logged = rest_effects
+        return _two_scales(weights @ linear, weights @ logged, profiles, link_weight)
+
+    @staticmethod
+    def effects(table: PerturbTable) -> tuple[Array, Array]:
+        """Return denoised effects (p, g) on the log1p scale and on the log scale."""
+        denoised, _ = _denoised(table)
+        return denoised, replace(table, delta_pg=denoised).log_delta()
 
     def left_out_variance(self, held: NDArray[np.int64]) -> Array:
         """Return (held,) variances of those predictions, measurement error of the rows left out."""
         block = np.linalg.inv(self.inverse_pp[np.ix_(held, held)])
-        error = self.table.error_p[held] / self.unit
+        error = self.noise_p[held] / self.unit
         return np.maximum(np.diag(block) - error, 0.0) * self.unit
 
     def _covariance(
@@ -148,6 +186,26 @@ class PerturbKernel:
                         self.dose.strength(entity, dose) * (embedding.vectors[place[entity]])
                     )
         return out
+
+
+def _denoised(table: PerturbTable) -> tuple[Array, int]:
+    """Return effects with their singular values shrunk for the known noise, and how many are left.
+
+    The optimal shrinkage for white noise of known variance (Gavish and Donoho 2017, IEEE Trans.
+    Inf. Theory 63:2137, Frobenius loss): directions that noise alone would give are dropped.
+    """
+    p, g = table.delta_pg.shape
+    left, size, right = np.linalg.svd(table.delta_pg, full_matrices=False)
+    aspect = min(p, g) / max(p, g)
+    y = size / max(np.sqrt(table.error_p.mean() * max(p, g)), 1e-12)
+    square = np.maximum((y**2 - aspect - 1) ** 2 - 4 * aspect, 0.0)
+    shrunk = np.where(y > 1 + np.sqrt(aspect), np.sqrt(square) / np.maximum(y, 1e-12) ** 2, 0.0)
+    return (left * (size * shrunk)) @ right, int((shrunk > 0).sum())
+
+
+def _two_scales(linear_qg: Array, logged_qg: Array, control_qg: Array, weight: float) -> Array:
+    moved = perturb_link(perturb_link(control_qg) + logged_qg, inverse=True)
+    return (1 - weight) * linear_qg + weight * (moved - np.maximum(control_qg, 0.0))
 
 
 def _mean_square_distance(controls_cg: Array) -> float:
