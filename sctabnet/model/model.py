@@ -15,6 +15,7 @@ from sctabnet._settings import settings
 from sctabnet.data.minibatch import Minibatch
 from sctabnet.genes.gene_keys import gene_keys
 from sctabnet.genes.gene_vocabulary import GeneVocabulary
+from sctabnet.heads.perturb import PerturbHead
 from sctabnet.model.calibration import Calibration
 from sctabnet.model.card import card
 from sctabnet.model.folder import read_folder, write_folder
@@ -127,7 +128,9 @@ class Model:
             tensors["calibration.logits"] = self.calibration.logits.contiguous()
             tensors["calibration.labels"] = self.calibration.labels.contiguous()
         config = {"model": self.config.to_dict(), "history": self.history}
-        labels = {"labels": list(self.labels), "covariates": self.covariates}
+        labels: dict[str, Any] = {"labels": list(self.labels), "covariates": self.covariates}
+        if self.network.perturb is not None:
+            labels["perturbation"] = self.network.perturb.spec()
         files = {
             "config.json": _json(config),
             "genes.tsv": self.vocabulary.to_tsv().encode(),
@@ -162,6 +165,8 @@ class Model:
             model.calibration = Calibration(
                 tensors.pop("calibration.logits"), tensors.pop("calibration.labels")
             )
+        if "perturbation" in labels:
+            model.network.perturb = PerturbHead.from_spec(labels["perturbation"])
         model.network.load_state_dict(tensors)
         return model
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, Self
 
 from sctabnet.heads.labels import LabelHead
+from sctabnet.heads.perturb import PerturbHead
 from sctabnet.heads.reconstruct import ReconstructHead
 from sctabnet.nn.gene_encoder import GeneEncoder
 
@@ -21,6 +22,8 @@ class ModelConfig:
     """Choices of masked pretraining."""
     labels: LabelHead.Config = field(default_factory=LabelHead.Config)
     """Choices of the label head."""
+    perturb: PerturbHead.Config = field(default_factory=PerturbHead.Config)
+    """Choices of the perturbation head."""
     covariate_dim: int = 16
     """Width of the covariate embedding, where there are covariates."""
     covariate_dropout: float = 0.2

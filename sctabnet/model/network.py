@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sctabnet.data.minibatch import Minibatch
 from sctabnet.heads.labels import LabelHead
+from sctabnet.heads.perturb import PerturbHead
 from sctabnet.heads.reconstruct import ReconstructHead
 from sctabnet.model.model_config import ModelConfig
 from sctabnet.nn.corrupt import Corruption, corrupt
@@ -69,6 +70,8 @@ class Network(nn.Module):
             gene_keys_g, n_d, config.reconstruct, covariate_dim=dim, seed=config.seed
         )
         self.labels = LabelHead(gene_keys_g, n_d, n_labels, config.labels) if n_labels else None
+        # put in place by whoever learns or loads it: its size is that of the measured screen
+        self.perturb: PerturbHead | None = None
 
     def forward(
         self, minibatch: Minibatch, *, epoch: int | None = None, x: Tensor | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sctabnet.model.model_config import ModelConfig
 from sctabnet.train.accepted_input import accepted_input
 from sctabnet.train.calibrate import calibrate
 from sctabnet.train.choices import Choices
+from sctabnet.train.finetune_perturbation import finetune_perturbation
 from sctabnet.train.fit import fit
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.mean_attention import mean_attention
@@ -28,19 +30,27 @@ from sctabnet.train.start_embeddings import start_embeddings
 from sctabnet.train.wide_path import WidePath
 
 
-def finetune(
+def finetune(  # noqa: PLR0913 (the public contract)
     source: Source,
     *,
     init: Model | str | Path | None = None,
     labels_key: str | None = None,
     batch_key: str | None = None,
+    perturbation_key: str | Sequence[str] | None = None,
+    control: str | None = None,
+    dose_key: str | None = None,
+    context_keys: Sequence[str] = (),
     layer: str | None = None,
     value_kind: ValueKind | None = None,
     out: str | Path | None = None,
     seed: int = 0,
     **config: Any,
 ) -> Model:
-    """Train a model to name cell types.
+    """Train a model to name cell types, or to predict perturbations.
+
+    With ``perturbation_key`` it does what
+    :func:`~sctabnet.train.finetune_perturbation.finetune_perturbation` describes; what follows is
+    said of ``labels_key``.
 
     The wide path, a logistic regression over genes, is fitted to convergence first; the TabNet
     term is trained beside it and enters the answer only if held-out cells are predicted better
@@ -58,6 +68,9 @@ def finetune(
     batch_key
         Column of ``.obs`` with the experimental batch. Where it has two levels or more, whole
         batches are held out to choose the penalty and the epoch.
+    perturbation_key, control, dose_key, context_keys
+        Columns of ``.obs`` with the perturbation, its dose and the context, and the name of
+        unperturbed cells (``"control"`` if not given). Not together with ``labels_key``.
     layer
         Layer to read, ``"raw"`` for ``.raw``, or None for ``X``.
     value_kind
@@ -78,10 +91,29 @@ def finetune(
     ValueError, KeyError
         If the data or an option cannot be used; nothing is written then.
     """
-    if labels_key is None:
-        msg = "labels_key was not given. Name the column of .obs that holds the labels."
-        raise ValueError(msg)
     start = Model.load(init) if isinstance(init, str | Path) else init
+    if perturbation_key is not None and labels_key is None:
+        return finetune_perturbation(
+            source,
+            init=start,
+            perturbation_key=perturbation_key,
+            control="control" if control is None else control,
+            dose_key=dose_key,
+            context_keys=context_keys,
+            batch_key=batch_key,
+            layer=layer,
+            value_kind=value_kind,
+            out=out,
+            seed=seed,
+            **config,
+        )
+    if labels_key is None or perturbation_key is not None:
+        given = "neither" if labels_key is None else "both"
+        msg = (
+            f"One of labels_key and perturbation_key is needed. Found {given}. Name the column of "
+            ".obs with the labels, or the one with the perturbations."
+        )
+        raise ValueError(msg)
     choices = Choices.given(_start(start), **config)
     covariate_keys = () if batch_key is None else (batch_key,)
     corpus = Corpus.open(
