@@ -95,6 +95,15 @@ def check_obs_key(columns: Iterable[str], key: str, *, argument: str) -> None:
         )
 
 
+def check_has_cells(n_cells: int) -> None:
+    """Raise if there is no cell to apply a model to."""
+    if n_cells == 0:
+        raise InputError(
+            "There are no cells to apply the model to. Found adata with 0 rows. "
+            "Check the filter that chose the cells."
+        )
+
+
 def check_classes(classes: Sequence[str], labels_key: str | None) -> None:
     """Raise unless there are at least two classes to tell apart."""
     if len(classes) < 2:

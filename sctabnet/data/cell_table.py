@@ -24,7 +24,8 @@ class CellTable:
     labels_key, covariate_keys
         Columns of ``obs``.
     labels, covariate_levels
-        Classes and levels of a model, in its order; by default those that occur, ascending.
+        Classes and levels of a model, in its order; by default those that occur, ascending. A
+        covariate with levels may be missing in a file: it is unknown there.
 
     Raises
     ------
@@ -49,7 +50,8 @@ class CellTable:
         self.covariate_levels: dict[str, tuple[str, ...]] = {}
         self._covariate_codes: dict[str, NDArray[Any]] = {}
         for key in covariate_keys:
-            levels, codes = self._encode(key, (covariate_levels or {}).get(key))
+            known = (covariate_levels or {}).get(key)
+            levels, codes = self._encode(key, known, optional=known is not None)
             self.covariate_levels[key], self._covariate_codes[key] = levels, codes
         self._number_data_sets()
 
@@ -87,9 +89,15 @@ class CellTable:
         return [source.obs(key) for source in self._sources]
 
     def _encode(
-        self, key: str, levels: Sequence[str] | None
+        self, key: str, levels: Sequence[str] | None, *, optional: bool = False
     ) -> tuple[tuple[str, ...], NDArray[Any]]:
-        columns = self.column(key)
+        if optional:
+            columns = [
+                s.obs(key) if key in s.obs_columns else pd.Series([None] * s.n_cells, dtype=object)
+                for s in self._sources
+            ]
+        else:
+            columns = self.column(key)
         names = tuple(levels) if levels is not None else categories(columns)
         return names, np.concatenate([encode(column, names) for column in columns])
 

@@ -21,19 +21,19 @@ def open_query(
     Raises
     ------
     ValueError
-        If there are fewer than 50 shared genes, a gene has two columns, or the values are of a
-        kind that the model does not take. With more shared genes but not all, a warning tells how
-        many, and which share of the model's attention they carry.
+        If there are no cells, fewer than 50 shared genes, a gene has two columns, or the values are
+        of a kind that the model does not take. With more shared genes but not all, a warning tells
+        how many, and which share of the model's attention they carry.
     """
     _checks.check_layer(adata, layer)
-    keys = [key for key in model.covariates if key in adata.obs]
+    _checks.check_has_cells(adata.n_obs)
     corpus = Corpus.open(
         adata,
         layer=layer,
         vocabulary=model.vocabulary,
-        covariate_keys=keys,
+        covariate_keys=tuple(model.covariates),
         value_kind=value_kind,
-        covariate_levels={key: model.covariates[key] for key in keys},
+        covariate_levels=model.covariates,
     )
     attention = model.network.encoder.attention.cpu()
     share = None
