@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 # Table rows of one block should stay in a core's second-level cache (1 MiB and more today).
-_BLOCK_BYTES = 640 * 1024
+_BLOCK_BYTES = 1024 * 1024
 
 
 def block_size(n_genes: int, width: int, itemsize: int, n_listed: int, n_rows: int) -> int:

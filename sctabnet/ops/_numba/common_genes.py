@@ -11,7 +11,7 @@ from sctabnet.ops._numba.raise_bad_index import raise_bad_index
 from sctabnet.ops._numba.run_parts import row_bounds, run_parts
 
 # Measured at width 384: below this share of cells, gathering a gene beats multiplying it densely.
-_DENSE_PAYS = 0.25
+_DENSE_PAYS = 0.18
 
 
 @dataclass(frozen=True, slots=True)
