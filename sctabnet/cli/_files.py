@@ -22,5 +22,6 @@ def read_h5ad(path: str) -> anndata.AnnData:
 
 def write_h5ad(adata: anndata.AnnData, path: str | Path) -> None:
     """Write a file wholly or not at all; the old file stays until the new one is complete."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         adata.write_h5ad(temporary)

@@ -48,7 +48,7 @@ def demo(
         if labels_key is None:
             msg = (
                 "labels_key was not given. Name the column of .obs with the cell types: "
-                f"--labels_key NAME. Found: {list(adata.obs.columns)}."
+                f"--labels-key NAME. Found: {list(adata.obs.columns)}."
             )
             raise ValueError(msg)
     _checks.check_writable(out)

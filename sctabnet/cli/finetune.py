@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 from sctabnet import _checks
 from sctabnet.model.model import Model
 from sctabnet.model.model_config import ModelConfig
@@ -18,8 +16,8 @@ def finetune(
     layer: str | None = None,
     seed: int = 0,
     overwrite: bool = False,
-    model: ModelConfig | None = None,
-    trainer: TrainerConfig = TrainerConfig(),  # noqa: B008 (read by the command line, not changed)
+    model: ModelConfig = ModelConfig(),  # noqa: B008 (read by the command line, never changed)
+    trainer: TrainerConfig = TrainerConfig(),  # noqa: B008
 ) -> None:
     """Train a model to name cell types, from labelled cells.
 
@@ -32,13 +30,12 @@ def finetune(
         layer: Layer to read; "raw" for .raw; X if not given.
         seed: The same seed and data give the same model.
         overwrite: Replace a model that is already there.
-        model: Encoder and heads; those of the pretrained model if not given.
+        model: Encoder and heads; by default as in the pretrained model, if there is one.
         trainer: Training loop.
     """
     _checks.check_not_there(out, overwrite=overwrite)
     _checks.check_writable(out)
     start = None if init is None else Model.load(init)
-    config: dict[str, Any] = {} if model is None else {"model": model}
     trained = train(
         data,
         init=start,
@@ -46,8 +43,8 @@ def finetune(
         batch_key=batch_key,
         layer=layer,
         seed=seed,
+        model=model,
         trainer=trainer,
-        **config,
     )
     trained.save(out, overwrite=overwrite)
     print(f"{trained}")

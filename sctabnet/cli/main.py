@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jsonargparse
 
 from sctabnet._settings import settings
+from sctabnet.cli._parser import Parser, tidy
 from sctabnet.cli.annotate import annotate
 from sctabnet.cli.demo import demo
 from sctabnet.cli.explain import explain
@@ -16,6 +19,7 @@ from sctabnet.cli.finetune import finetune
 from sctabnet.cli.prepare import prepare
 from sctabnet.cli.pretrain import pretrain
 from sctabnet.cli.validate import validate
+from sctabnet.model.model import Model
 
 VERBS: dict[str, Any] = {
     "demo": demo,
@@ -37,18 +41,44 @@ def main(argv: Sequence[str] | None = None) -> int:
         Arguments without the program's name; those of the process if None.
     """
     settings.verbosity = "info"
-    try:
-        jsonargparse.auto_cli(
-            VERBS,
-            args=None if argv is None else list(argv),
-            prog="sctabnet",
-            description="Gene-token TabNet for single-cell RNA data.",
-        )
-    except (ValueError, KeyError, OSError) as error:
-        line = " ".join(str(error).split())
-        print(f"sctabnet: {line}", file=sys.stderr)
-        return 2
+    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser: dict[str, Any] = {
+        "as_positional": False,
+        "parser_class": Parser,
+        "prog": "sctabnet",
+        "description": "Gene-token TabNet for single-cell RNA data.",
+    }
+    with _short_warnings():
+        try:
+            arguments = tidy(sys.argv[1:] if argv is None else argv, VERBS)
+            if "finetune" in arguments:
+                parser["set_defaults"] = _pretrained(arguments, parser)
+            jsonargparse.auto_cli(VERBS, args=arguments, **parser)
+        except (ValueError, KeyError, OSError) as error:
+            print(f"sctabnet: {' '.join(str(error).split())}", file=sys.stderr)
+            return 2
     return 0
+
+
+def _pretrained(arguments: list[str], parser: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the choices of the model to start from: its sizes are the defaults of the new one."""
+    config = jsonargparse.auto_parser(VERBS, **parser).parse_args(arguments)
+    init = config.get("finetune.init")
+    return None if init is None else {"finetune.model": Model.load(init).config.to_dict()}
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """Show our own warnings, one line each and once; those of libraries are for developers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("once", category=UserWarning, module="sctabnet")
+        warnings.showwarning = _show  # type: ignore[assignment]
+        yield
+
+
+def _show(message: Warning | str, *_: Any) -> None:
+    print(f"sctabnet: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 if __name__ == "__main__":
