@@ -1,5 +1,6 @@
 """Numbers against truth."""
 
 from sctabnet.evaluate.labels import labels
+from sctabnet.evaluate.perturbation import perturbation
 
-__all__ = ["labels"]
+__all__ = ["labels", "perturbation"]

@@ -7,15 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
-from sctabnet import _checks
 from sctabnet._value_kind import ValueKind
-from sctabnet.data.conditions import Condition, parse_conditions
-from sctabnet.data.corpus import Corpus
 from sctabnet.data.open_sources import Source
-from sctabnet.genes.gene_vocabulary import GeneVocabulary
 from sctabnet.heads.perturb import PerturbHead
 from sctabnet.heads.perturb_table import PerturbTable
 from sctabnet.model.copy_weights import copy_weights
@@ -25,8 +20,8 @@ from sctabnet.train.accepted_input import accepted_input
 from sctabnet.train.choices import Choices
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.perturbation_embeddings import perturbation_embeddings
-from sctabnet.train.perturbation_sums import PerturbationSums
 from sctabnet.train.perturbation_validation import perturbation_validation
+from sctabnet.train.read_perturbations import read_perturbations
 
 
 def finetune_perturbation(  # noqa: PLR0913 (the public contract)
@@ -87,18 +82,18 @@ def finetune_perturbation(  # noqa: PLR0913 (the public contract)
     """
     start = None if init is None else Choices(model=ModelConfig.from_dict(init.config.to_dict()))
     choices = Choices.given(start, **config)
-    vocabulary = None
-    corpus = Corpus.open(source, layer=layer, value_kind=value_kind)
-    if init is not None and init.vocabulary != corpus.vocabulary:
-        vocabulary = GeneVocabulary.union([init.vocabulary.ids, corpus.vocabulary.ids])
-        corpus = Corpus.open(source, layer=layer, vocabulary=vocabulary, value_kind=value_kind)
-    for alignment in corpus.alignments:
-        _checks.check_unique_genes(alignment.duplicated)
-    keys = [perturbation_key] if isinstance(perturbation_key, str) else list(perturbation_key)
-    conditions = _conditions(corpus, keys, control, dose_key)
-    contexts = _joined(corpus, list(context_keys))
-    batches = _joined(corpus, [] if batch_key is None else [batch_key])
-    sums = PerturbationSums.of(corpus, conditions, contexts, batches, seed=seed)
+    corpus, sums, about = read_perturbations(
+        source,
+        perturbation_key=perturbation_key,
+        control=control,
+        dose_key=dose_key,
+        context_keys=context_keys,
+        batch_key=batch_key,
+        layer=layer,
+        value_kind=value_kind,
+        init=init,
+        seed=seed,
+    )
     table = sums.table(embeddings=perturbation_embeddings(init, embeddings))
     choices.model.seed, choices.model.accepts = seed, accepted_input(corpus)
     model = Model(
@@ -114,13 +109,6 @@ def finetune_perturbation(  # noqa: PLR0913 (the public contract)
     if init is not None:
         copy_weights(init, model)
         model.calibration = init.calibration
-    about = {
-        "perturbation_key": keys,
-        "control": control,
-        "dose_key": dose_key,
-        "context_keys": list(context_keys),
-        "value_kind": corpus.value_kind,
-    }
     head, errors = _head(model, table, about, choices.model.perturb, seed)
     model.network.perturb = head.eval()
     model.history.append(
@@ -129,7 +117,6 @@ def finetune_perturbation(  # noqa: PLR0913 (the public contract)
             "n_cells": corpus.n_cells,
             "data": corpus.fingerprint,
             **about,
-            "batch_key": batch_key,
             "n_conditions": len(table),
             "left_out_l2": errors,
             "rule": head.choices.rule if head.choices else {},
@@ -157,25 +144,3 @@ def _head(
     head.choices = found.choices
     head.gene_scale.copy_(torch.from_numpy(found.gene_scale))
     return head, found.errors
-
-
-def _conditions(
-    corpus: Corpus, keys: Sequence[str], control: str, dose_key: str | None
-) -> list[Condition]:
-    columns = [corpus.obs(key).astype("object") for key in keys]
-    texts: list[Any] = [_text(columns[0])] if len(keys) == 1 else [_text(c) for c in columns]
-    names = texts[0] if len(keys) == 1 else [list(slots) for slots in zip(*texts, strict=True)]
-    doses = None if dose_key is None else corpus.obs(dose_key).astype(str).tolist()
-    return parse_conditions(names, control=control, doses=doses)
-
-
-def _text(column: pd.Series) -> list[str]:
-    return column.where(column.notna(), "").astype(str).tolist()
-
-
-def _joined(corpus: Corpus, keys: Sequence[str]) -> list[str]:
-    """Return the values of several columns as one text per cell."""
-    if not keys:
-        return ["all"] * corpus.n_cells
-    columns = [corpus.obs(key).astype(str) for key in keys]
-    return ["|".join(row) for row in zip(*columns, strict=True)]

@@ -149,12 +149,10 @@ class PerturbationSums:
                 enough = self.n[match].sum() >= _MIN_BATCH_CONTROLS
                 base = self._mean(match) if enough else controls[context]
                 delta += self.n[own].sum() / n * (self._mean(own) - base)
-            mean = self._mean(rows)
-            variance = np.maximum(self.square[rows].sum(0) / n - mean**2, 0) * n / max(n - 1, 1)
             conditions.append(self.conditions[code])
             contexts.append(context)
             deltas.append(delta)
-            errors.append(float((variance / n).mean()))
+            errors.append(float(self._error(rows).mean()))
         if few:
             warnings.warn(
                 f"{len(few)} conditions have fewer than {min_cells} cells and are left out: "
@@ -173,6 +171,31 @@ class PerturbationSums:
             self.gene_ids,
             tuple(embeddings),
         )
+
+    def errors(
+        self, table: PerturbTable, *, control_half: int | None = None
+    ) -> tuple[Array, Array]:
+        """Return squared standard errors per gene of a table's rows (p, g) and controls (c, g)."""
+        nothing = next(i for i, c in enumerate(self.conditions) if c.is_control)
+        place = {condition: i for i, condition in enumerate(self.conditions)}
+        code, context, half = self.groups[:, 0], self.groups[:, 1], self.groups[:, 3]
+        rows = [
+            np.flatnonzero((code == place[c]) & (context == k))
+            for c, k in zip(table.conditions, table.contexts, strict=True)
+        ]
+        usable = (half == control_half) if control_half is not None else np.ones(len(half), bool)
+        controls = [
+            np.flatnonzero((code == nothing) & (context == k) & usable)
+            for k in range(len(self.context_names))
+        ]
+        return np.array([self._error(r) for r in rows]), np.array(
+            [self._error(r) for r in controls]
+        )
+
+    def _error(self, rows: NDArray[np.int64]) -> Array:
+        n = max(float(self.n[rows].sum()), 1.0)
+        variance = np.maximum(self.square[rows].sum(0) / n - self._mean(rows) ** 2, 0)
+        return variance / max(n - 1, 1.0)
 
     def _mean(self, rows: NDArray[np.int64]) -> Array:
         return self.total[rows].sum(axis=0) / max(1.0, float(self.n[rows].sum()))
