@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
+from threadpoolctl import threadpool_limits
 
 Array = NDArray[np.float64]
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0)
 MAX_DENSE = 6000
+LARGE_PRODUCT = 50_000_000  # multiplications in one pass over the features
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +79,20 @@ def ridge(
         z = np.linalg.cholesky(gram)
     else:
         z = np.asarray(x.todense(), dtype=np.float64) if small else x.astype(np.float64)
-    out = {c: np.full((x.shape[0], n_labels), np.nan) for c in penalties}
-    for fold in folds:
-        train = np.setdiff1d(np.arange(len(labels)), fold)
-        start = None
-        for c in penalties:
-            start = _fit(z[train], labels[train], n_labels, c, start, tolerance=1e-7)
-            out[c][fold] = z[fold] @ start[:-1] + start[-1]
-    scored = np.concatenate(folds) if folds else np.zeros(0, dtype=np.int64)
-    losses = {c: _log_loss(out[c][scored], labels[scored]) for c in penalties} if folds else {}
-    best = min(losses, key=losses.__getitem__) if losses else penalties[len(penalties) // 2]
-    fitted = _fit(z, labels, n_labels, best, None)
+    # waiting for a second BLAS thread costs more than it computes, unless the products are large
+    threads = None if isinstance(z, np.ndarray) and z.size * n_labels > LARGE_PRODUCT else 1
+    with threadpool_limits(threads, user_api="blas"):
+        out = {c: np.full((x.shape[0], n_labels), np.nan) for c in penalties}
+        for fold in folds:
+            train = np.setdiff1d(np.arange(len(labels)), fold)
+            start = None
+            for c in penalties:
+                start = _fit(z[train], labels[train], n_labels, c, start, tolerance=1e-7)
+                out[c][fold] = z[fold] @ start[:-1] + start[-1]
+        scored = np.concatenate(folds) if folds else np.zeros(0, dtype=np.int64)
+        losses = {c: _log_loss(out[c][scored], labels[scored]) for c in penalties} if folds else {}
+        best = min(losses, key=losses.__getitem__) if losses else penalties[len(penalties) // 2]
+        fitted = _fit(z, labels, n_labels, best, None)
     weight, bias = fitted[:-1], fitted[-1]
     if rotated:
         weight = x.T @ solve_triangular(z, weight, trans="T", lower=True)
