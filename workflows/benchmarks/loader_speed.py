@@ -130,13 +130,21 @@ def annloader_arm(path: str) -> Callable[[int, int], Iterator[int]]:
 def scdataset_arm(path: str) -> Callable[[int, int], Iterator[int]]:
     """Its best setting for h5ad: blocks of 256, 16 minibatches of 1,024 fetched together."""
     import anndata
+    import scipy.sparse as sp
     from scdataset import BlockShuffling, scDataset
     from torch.utils.data import DataLoader
 
-    adata = anndata.read_h5ad(path, backed="r")
+    class Rows:
+        matrix = anndata.read_h5ad(path, backed="r").X
+
+        def __len__(self) -> int:
+            return int(self.matrix.shape[0])
+
+        def __getitem__(self, rows: np.ndarray) -> sp.csr_matrix:
+            return self.matrix[rows]
 
     def epoch(number: int, n_cells: int) -> Iterator[int]:
-        data = scDataset(adata.X, BlockShuffling(block_size=256), batch_size=1024, fetch_factor=16)
+        data = scDataset(Rows(), BlockShuffling(block_size=256), batch_size=1024, fetch_factor=16)
         seen = 0
         for minibatch in DataLoader(data, batch_size=None):
             yield minibatch.shape[0]
