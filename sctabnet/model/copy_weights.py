@@ -30,7 +30,8 @@ def copy_weights(source: Model, target: Model) -> None:
         If the encoders differ in size.
     """
     mine, theirs = target.network.state_dict(), source.network.state_dict()
-    per_gene = {"encoder.mean", "encoder.std", "encoder.attention"} | {
+    buffers = ("mean", "std", "attention", "importance", "log_prior")
+    per_gene = {f"encoder.{name}" for name in buffers} | {
         f"{name}.weight"
         for name, module in target.network.named_modules()
         if isinstance(module, GeneTable)

@@ -41,12 +41,15 @@ class EncoderOutput:
         (n, s), the share of step s in the embedding, TabNet's eta_s normalised over steps.
     sparsity
         Scalar, mean entropy of the masks over steps and cells (TabNet's L_sparse).
+    whole
+        (n, 2 * width), the sum over all genes that the first attention state is made of.
     """
 
     embedding: Tensor
     masks: list[Tensor]
     step_weights: Tensor
     sparsity: Tensor
+    whole: Tensor
 
     def aggregate_mask(self, offsets: Tensor) -> Tensor:
         """Return the step-weighted mask (k,), which sums to 1 over each cell's list."""
@@ -84,6 +87,8 @@ class GeneEncoder(nn.Module):
     mean: Tensor
     std: Tensor
     attention: Tensor
+    importance: Tensor
+    log_prior: Tensor
 
     @dataclass(kw_only=True)
     class Config:
@@ -138,6 +143,9 @@ class GeneEncoder(nn.Module):
         self.register_buffer("std", torch.ones(n_genes))
         # mean mask over held-out training cells: how much a missing gene takes from the model
         self.register_buffer("attention", torch.zeros(n_genes))
+        # moving average of the genes' permutation importance, and the mask prior made of it
+        self.register_buffer("importance", torch.zeros(n_genes))
+        self.register_buffer("log_prior", torch.zeros(n_genes))
         self.embeddings = GeneTable(gene_keys_g, 2 * width, name="embeddings", std=0.1, seed=seed)
         n_tables = 1 if config.shared_keys else config.n_steps
         self.keys = nn.ModuleList(
@@ -189,11 +197,13 @@ class GeneEncoder(nn.Module):
         whole = gene_sum(tokens.scaled, indices, offsets, table) - self._centre(tokens, table)
         attention = self.transformers[0](whole + shift, weights_n)[:, config.n_d :]
         prior: Tensor | None = None  # ones, which need no multiplication
+        log_prior = torch.nn.functional.pad(self.log_prior, (0, 1))
         masks, decisions, entropies = [], [], []
         for step in range(config.n_steps):
             query = self.queries[step](attention) * self.temperatures[step]
             keys = self.keys[0 if config.shared_keys else step]()
-            logits = gene_dot(query, keys, indices, offsets, self.biases[step]().squeeze(1))
+            bias = self.biases[step]().squeeze(1) + log_prior
+            logits = gene_dot(query, keys, indices, offsets, bias)
             mask = ragged_entmax(logits if prior is None else prior * logits, offsets, alpha)
             if step + 1 < config.n_steps:
                 relaxed = config.gamma - mask
@@ -218,6 +228,7 @@ class GeneEncoder(nn.Module):
             masks=masks,
             step_weights=step_weights,
             sparsity=sparsity,
+            whole=whole,
         )
 
     def _centre(self, tokens: Tokens, table: Tensor) -> Tensor:

@@ -14,6 +14,10 @@ from torch.nn import functional as F
 from sctabnet.data.minibatch import Minibatch
 from sctabnet.model.network import Network
 from sctabnet.nn.augment import augment
+from sctabnet.nn.normalise import normalise
+from sctabnet.train.mask_regulariser import MaskRegulariser, TrainingStep
+from sctabnet.train.mask_regulariser_consistency import ConsistencyRegulariser
+from sctabnet.train.mask_regulariser_permutation import PermutationRegulariser
 from sctabnet.train.trainer_config import TrainerConfig
 
 
@@ -55,6 +59,7 @@ class LightningNetwork(lightning.LightningModule):
         self.total_steps = total_steps
         self.seed = seed
         self.wide_out_of_fold = wide_out_of_fold
+        self.regularisers = _regularisers(config) if task == "labels" else []
 
     def training_step(self, minibatch: Minibatch, _: int) -> Tensor:
         """Return the loss of one minibatch."""
@@ -64,6 +69,7 @@ class LightningNetwork(lightning.LightningModule):
                 minibatch, seed=self.seed, epoch=epoch
             )
         else:
+            original = minibatch
             minibatch = augment(
                 minibatch,
                 self.network.gene_keys,
@@ -72,9 +78,20 @@ class LightningNetwork(lightning.LightningModule):
                 seed=self.seed,
                 epoch=epoch,
             )
-            prediction = self.network(minibatch, epoch=epoch)
+            step = self.global_step
+            x = normalise(minibatch)
+            x.requires_grad_(any(r.needs_gradient(step) for r in self.regularisers))
+            prediction = self.network(minibatch, epoch=epoch, x=x)
             encoded = prediction.encoded
-            loss = self._label_loss(minibatch, encoded.embedding)
+            wide = self._wide_logits(minibatch, encoded.embedding)
+            label_loss = self._label_loss(minibatch, encoded.embedding, wide)
+            shown = TrainingStep(
+                network=self.network, original=original, minibatch=minibatch,
+                prediction=prediction, loss=label_loss, x=x, wide=wide, step=step,
+                total_steps=self.total_steps, epoch=epoch, seed=self.seed,
+            )  # fmt: skip
+            terms = [term for r in self.regularisers if (term := r(shown)) is not None]
+            loss = label_loss + sum(terms)
         loss = loss + self.config.sparsity_weight * encoded.sparsity
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(minibatch))
         return loss
@@ -93,7 +110,14 @@ class LightningNetwork(lightning.LightningModule):
             batch_size=max(int((minibatch.weights > 0).sum()), 1),
         )  # fmt: skip
 
-    def _label_loss(self, minibatch: Minibatch, embedding: Tensor) -> Tensor:
+    def _wide_logits(self, minibatch: Minibatch, embedding: Tensor) -> Tensor | None:
+        """Return (n, c) logits of the wide path; their gradient is asked for, not passed on."""
+        if self.wide_out_of_fold is None:
+            return None
+        wide = self.wide_out_of_fold[minibatch.row_ids.clamp_min(0).cpu()].to(embedding)
+        return wide.requires_grad_()
+
+    def _label_loss(self, minibatch: Minibatch, embedding: Tensor, wide: Tensor | None) -> Tensor:
         head = self.network.labels
         assert head is not None, "a network without a label head cannot learn labels"
         deep = head.deep(embedding)
@@ -101,8 +125,7 @@ class LightningNetwork(lightning.LightningModule):
         if not head.config.wide:
             return loss
         # The TabNet term has a loss of its own too: through a gate of zero it would learn nothing.
-        assert self.wide_out_of_fold is not None, "the wide path is fitted before training"
-        wide = self.wide_out_of_fold[minibatch.row_ids.clamp_min(0).cpu()].to(deep)
+        assert wide is not None, "the wide path is fitted before training"
         return loss + _cross_entropy(wide + head.gate * deep, minibatch)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -137,3 +160,26 @@ def _cross_entropy(logits: Tensor, minibatch: Minibatch, smoothing: float = 0.0)
         logits, minibatch.labels.clamp_min(0), reduction="none", label_smoothing=smoothing
     )
     return (loss * weights).sum() / weights.sum().clamp_min(1e-12)
+
+
+def _regularisers(config: TrainerConfig) -> list[MaskRegulariser]:
+    """Return the regularisers of the masks that are switched on."""
+    chosen: list[MaskRegulariser] = []
+    if config.permutation_weight or config.permutation_prior:
+        chosen.append(
+            PermutationRegulariser(
+                weight=config.permutation_weight,
+                prior=config.permutation_prior,
+                every=config.permutation_every,
+            )
+        )
+    if config.consistency_weight:
+        chosen.append(
+            ConsistencyRegulariser(
+                weight=config.consistency_weight,
+                share=config.consistency_share,
+                panel_dropout=config.panel_dropout,
+                thinning=config.thinning,
+            )
+        )
+    return chosen

@@ -27,6 +27,16 @@ class TrainerConfig:
     """Mean share of the genes hidden from a cell while labels are learned, as by another panel."""
     thinning: float = 0.7
     """Largest share of its counts that a cell loses while labels are learned."""
+    permutation_weight: float = 0.0
+    """Weight of the term that aligns attention with permutation importance; 0 switches it off."""
+    permutation_prior: float = 0.0
+    """How strongly permutation importance re-weights the masks' prior; 0 switches it off."""
+    permutation_every: int = 5
+    """Steps between two estimates of permutation importance."""
+    consistency_weight: float = 0.0
+    """Weight of the term that asks two views of a cell for equal attention; 0 switches it off."""
+    consistency_share: float = 0.25
+    """Share of a minibatch's cells that get a second view."""
     patience: int = 20
     """Epochs without improvement on the validation cells before training stops."""
     validation_fraction: float = 0.1
@@ -51,6 +61,15 @@ class TrainerConfig:
             msg = (
                 "panel_dropout and thinning must be at least 0 and below 1. Found "
                 f"{self.panel_dropout} and {self.thinning}. 0 switches them off."
+            )
+            raise ValueError(msg)
+        weights = (self.permutation_weight, self.permutation_prior, self.consistency_weight)
+        if min(weights) < 0 or self.permutation_every < 1 or not 0 < self.consistency_share <= 1:
+            msg = (
+                "permutation_weight, permutation_prior and consistency_weight must not be "
+                "negative, permutation_every be at least 1 and consistency_share lie in (0, 1]. "
+                f"Found {weights}, {self.permutation_every} and {self.consistency_share}. "
+                "Weights of 0 switch the regularisers off."
             )
             raise ValueError(msg)
         if not 0 < self.validation_fraction < 1:
