@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -144,12 +143,19 @@ def peak_memory(options: argparse.Namespace) -> float:
     warm = Arm(options.arms[0], simulate(8, 64, 16), options.steps[0], options.support)
     warm.train()  # libraries and compiled kernels belong to no step
     minibatch = simulate(*shape)
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    before = pages * resource.getpagesize() / 2**20
+    # the peak before now (of the parent process, of simulating) is forgotten
+    Path("/proc/self/clear_refs").write_text("5")
+    before = status_mib("VmRSS")
     arm = Arm(options.arms[0], minibatch, options.steps[0], options.support)
     arm.train()
     arm.train()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10 - before
+    return status_mib("VmHWM") - before
+
+
+def status_mib(field: str) -> float:
+    """Read a memory figure of this process from the kernel (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
 
 
 def describe() -> str:
