@@ -16,6 +16,7 @@ from sctabnet.cli.annotate import annotate
 from sctabnet.cli.demo import demo
 from sctabnet.cli.explain import explain
 from sctabnet.cli.finetune import finetune
+from sctabnet.cli.perturb import perturb
 from sctabnet.cli.prepare import prepare
 from sctabnet.cli.pretrain import pretrain
 from sctabnet.cli.validate import validate
@@ -29,6 +30,7 @@ VERBS: dict[str, Any] = {
     "finetune": finetune,
     "annotate": annotate,
     "explain": explain,
+    "perturb": perturb,
 }
 
 

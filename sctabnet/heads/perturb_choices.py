@@ -12,7 +12,7 @@ class PerturbChoices:
 
     shares: dict[str, float]
     """Variances of the mixed model."""
-    link_weight: float = 0.5
+    link_weight: float = 1.0
     """Weight of the prediction on the log scale, the other being that on the log1p scale."""
     rule: dict[str, str]
     """Best closed-form baseline for each task."""

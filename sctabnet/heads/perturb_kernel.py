@@ -205,7 +205,8 @@ def _denoised(table: PerturbTable) -> tuple[Array, int]:
 
 def _two_scales(linear_qg: Array, logged_qg: Array, control_qg: Array, weight: float) -> Array:
     moved = perturb_link(perturb_link(control_qg) + logged_qg, inverse=True)
-    return (1 - weight) * linear_qg + weight * (moved - np.maximum(control_qg, 0.0))
+    control_qg = np.maximum(control_qg, 0.0)
+    return (1 - weight) * np.maximum(linear_qg, -control_qg) + weight * (moved - control_qg)
 
 
 def _mean_square_distance(controls_cg: Array) -> float:

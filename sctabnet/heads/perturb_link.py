@@ -4,14 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-_OFFSET = 0.2  # keeps the noise of silent genes from being blown up by the logarithm
+_OFFSET = (
+    0.1  # counts per 10,000; keeps the noise of silent genes from being blown up by the logarithm
+)
+_HIGHEST = float(np.log(1e4))  # no gene exceeds all counts of a cell
 
 
 def perturb_link(x: Array, *, inverse: bool = False) -> Array:
-    """Return log(x + 0.2), the scale on which perturbations act by factors, or its inverse.
+    """Return log(exp(x) - 1 + 0.1), the scale on which effects are factors, or its inverse.
 
-    Mean log1p expression of weakly expressed genes is about proportional to their rate, so that
-    effects of two perturbations multiply there instead of adding up.
+    It is the logarithm of expression in counts per 10,000. Where expression is high that is the
+    log1p scale itself; where it is low, effects multiply there while they would add up on the
+    log1p scale. Perturbations and cell types act by factors on rates.
 
     Parameters
     ----------
@@ -26,5 +30,5 @@ def perturb_link(x: Array, *, inverse: bool = False) -> Array:
     1.5
     """
     if inverse:
-        return np.maximum(np.exp(np.minimum(x, 5.0)) - _OFFSET, 0.0)
-    return np.log(np.maximum(x, 0.0) + _OFFSET)
+        return np.log1p(np.maximum(np.exp(np.minimum(x, _HIGHEST)) - _OFFSET, 0.0))
+    return np.log(np.expm1(np.maximum(x, 0.0)) + _OFFSET)

@@ -188,19 +188,8 @@ def _context_mean(
     conditions: Sequence[Condition],
     contexts: NDArray[np.int64],
     profiles: Array,
-    *,
-    temperature: float | None = None,
 ) -> Array:
-    lookup = PerturbLookup(table)
-    out = _additive(table, conditions, contexts, profiles)
-    for row, (condition, context) in enumerate(zip(conditions, contexts, strict=True)):
-        similar = None
-        if temperature is not None:
-            similar = _similarity(table, profiles, int(context), temperature)
-        weights = lookup.weights(condition, int(context), similar)
-        if weights is not None:
-            out[row] = weights @ table.delta_pg
-    return out
+    return _transfer(table, conditions, contexts, profiles, (None,))[0]
 
 
 def _context_similar(
@@ -211,19 +200,38 @@ def _context_similar(
 ) -> Array:
     """Temperature by leaving each measured context out; predictions never fall below zero."""
     found = np.unique(table.contexts)
-    best = _TEMPERATURES[1]
-    if len(found) > 2:
-        errors = dict.fromkeys(_TEMPERATURES, 0.0)
-        for held_out in found:
-            rest = table.take(np.flatnonzero(table.contexts != held_out))
-            asked = np.flatnonzero(table.contexts == held_out)
-            wanted = [table.conditions[i] for i in asked]
-            for t in errors:
-                guess = _context_mean(rest, wanted, table.contexts[asked], profiles, temperature=t)
-                errors[t] += float(((guess - table.delta_pg[asked]) ** 2).sum())
-        best = min(errors, key=errors.__getitem__)
-    out = _context_mean(table, conditions, contexts, profiles, temperature=best)
+    errors = np.zeros(len(_TEMPERATURES))
+    for held_out in found if len(found) > 2 else []:
+        rest = table.take(np.flatnonzero(table.contexts != held_out))
+        asked = np.flatnonzero(table.contexts == held_out)
+        wanted = [table.conditions[i] for i in asked]
+        guesses = _transfer(rest, wanted, table.contexts[asked], profiles, _TEMPERATURES)
+        errors += [((guess - table.delta_pg[asked]) ** 2).sum() for guess in guesses]
+    best = _TEMPERATURES[int(errors.argmin())] if errors.any() else _TEMPERATURES[1]
+    [out] = _transfer(table, conditions, contexts, profiles, (best,))
     return np.maximum(out, -profiles[contexts])
+
+
+def _transfer(
+    table: PerturbTable,
+    conditions: Sequence[Condition],
+    contexts: NDArray[np.int64],
+    profiles: Array,
+    temperatures: Sequence[float | None],
+) -> list[Array]:
+    """Return one prediction per temperature; None weighs all contexts alike."""
+    lookup = PerturbLookup(table)
+    out = [_additive(table, conditions, contexts, profiles) for _ in temperatures]
+    r = _correlation(profiles, table)
+    for row, (condition, context) in enumerate(zip(conditions, contexts, strict=True)):
+        for i, temperature in enumerate(temperatures):
+            similar = None
+            if temperature is not None:
+                similar = np.exp((r[context] - r[context].max()) / temperature)
+            weights = lookup.weights(condition, int(context), similar)
+            if weights is not None:
+                out[i][row] = weights @ table.delta_pg
+    return out
 
 
 def _ridge(
@@ -258,14 +266,16 @@ def _ridge(
     return mean_g + (design(conditions) - centre_t) @ a_pt.T @ dual
 
 
-def _similarity(table: PerturbTable, profiles: Array, context: int, temperature: float) -> Array:
-    """Return (contexts,) softmax of the correlation of control profiles over a temperature."""
-    known = profiles[: len(table.controls_cg)]
-    r = np.array([np.corrcoef(profiles[context], row)[0, 1] for row in known])
-    r = np.nan_to_num(r, nan=-1.0)
-    measured = np.isin(np.arange(len(known)), table.contexts)
-    r = np.where(measured, r, r[measured].min() - 10 * temperature)
-    return np.exp((r - r[measured].max()) / temperature)
+def _correlation(profiles: Array, table: PerturbTable) -> Array:
+    """Return the correlation of control profiles, (all contexts, known ones).
+
+    Contexts without a measured condition get the lowest value of all.
+    """
+    centred = profiles - profiles.mean(axis=1, keepdims=True)
+    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    r = unit @ unit[: len(table.controls_cg)].T
+    measured = np.isin(np.arange(r.shape[1]), table.contexts)
+    return np.where(measured, r, -1.0)
 
 
 RULES: dict[str, Callable[..., Array]] = {

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sctabnet.nn.corrupt import Corruption
 from sctabnet.nn.gene_decoder import GeneDecoder
+from sctabnet.ops import row_index, segment_sum
 
 
 class ReconstructHead(nn.Module):
@@ -78,9 +79,9 @@ class ReconstructHead(nn.Module):
         return self.decoder(embedding_nd, asked.indices, asked.offsets, covariates_nd)
 
     def loss(
-        self, predicted_q: Tensor, asked: Corruption, std_g: Tensor, depth_n: Tensor, rows_q: Tensor
+        self, predicted_q: Tensor, asked: Corruption, std_g: Tensor, depth_n: Tensor
     ) -> Tensor:
-        """Return the weighted mean loss over the asked genes, a scalar.
+        """Return the mean over cells of each cell's weighted mean over its asked genes, a scalar.
 
         Parameters
         ----------
@@ -93,21 +94,18 @@ class ReconstructHead(nn.Module):
         depth_n
             (n,) counts per cell in units of 10,000; NaN where the input was log1p-normalised.
             Cells of weight 0 carry depth 0 and drop out.
-        rows_q
-            int64 (q,) cell of each asked gene.
         """
-        depth_q = depth_n[rows_q]
+        depth_q = depth_n[row_index(asked.offsets)]
         gaussian = 0.5 * ((predicted_q - asked.x) / std_g[asked.indices]) ** 2
-        rate, target = torch.expm1(predicted_q), torch.expm1(asked.x)
-        log_rate = torch.log(rate.clamp_min(1e-8))
-        log_target = torch.log(target.clamp_min(1e-8))
-        # the deviance: the likelihood less its maximum, so that 0 means a perfect prediction
-        poisson = rate - target - target * (log_rate - log_target)
         if self.config.loss == "gaussian":
-            loss_q, scale_q = gaussian, (depth_q != 0).to(gaussian)
+            loss_q = gaussian
         else:
-            counts = torch.isfinite(depth_q)
-            loss_q = torch.where(counts, poisson * torch.nan_to_num(depth_q), gaussian)
-            scale_q = torch.where(counts, (depth_q > 0).to(gaussian), torch.ones_like(gaussian))
-        weights = asked.weights * scale_q
-        return (weights * loss_q).sum() / weights.sum().clamp_min(1e-12)
+            rate, target = torch.expm1(predicted_q), torch.expm1(asked.x)
+            log_ratio = torch.log(rate.clamp_min(1e-8)) - torch.log(target.clamp_min(1e-8))
+            # the deviance: the likelihood less its maximum, so that 0 is a perfect prediction
+            poisson = (rate - target - target * log_ratio) * torch.nan_to_num(depth_q)
+            loss_q = torch.where(torch.isfinite(depth_q), poisson, gaussian)
+        asked_n = segment_sum(asked.weights, asked.offsets)
+        loss_n = segment_sum(asked.weights * loss_q, asked.offsets) / asked_n.clamp_min(1e-12)
+        counts_n = (asked_n > 0) & (depth_n != 0)
+        return (loss_n * counts_n).sum() / counts_n.sum().clamp_min(1)

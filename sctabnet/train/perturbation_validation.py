@@ -15,7 +15,8 @@ from sctabnet.heads.perturb_table import PerturbTable
 from sctabnet.train.perturbation_folds import PerturbationFold, perturbation_folds
 
 Array = NDArray[np.float64]
-_LINK_WEIGHT = 0.5
+_LINK_WEIGHT = 1.0
+_GATES = (0.0, 0.5)
 _ALTERNATIVES = {
     "noise": (0.1, 0.5),
     "shared": (0.02, 0.5, 2.0),
@@ -51,10 +52,11 @@ def perturbation_validation(
     """Leave measured conditions out in turn and choose.
 
     The baseline of each task is the rule with the lowest mean L2 error. The mixed model, whose
-    default variances were set beforehand, takes its place unless it is worse by more than one
-    standard error of the paired difference: with few conditions the winner of a close race is
-    mostly chance. Its variances leave their defaults only for an improvement beyond one standard
-    error. Tasks without folds of their own use those of the others.
+    default variances were set beforehand, takes its place unless the baseline, or the mean of the
+    two, is better by more than one standard error of the paired difference: with few conditions
+    the winner of a close race is mostly chance. Its variances leave their defaults only for an
+    improvement beyond two standard
+    errors, as several are tried. Tasks without folds of their own use those of the others.
 
     Parameters
     ----------
@@ -84,10 +86,17 @@ def perturbation_validation(
         else:
             errors[name] = {key: float(value[mine].mean()) for key, value in loss.items()}
         rule[name] = min(RULES, key=lambda key: loss[key][mine].mean())
-        difference = loss["mixed model"][mine] - loss[rule[name]][mine]
-        gate[name] = float(difference.mean() <= _standard_error(difference))
-        if name in errors and gate[name] == 0:
-            final[mine] = predicted[rule[name]][mine]
+        base, gate[name] = predicted[rule[name]], 1.0
+        lowest = loss["mixed model"]
+        for tried in _GATES:
+            blended = base + tried * (mixed - base)
+            gain = (loss["mixed model"] - _l2(blended - truth))[mine]
+            if gain.mean() > _standard_error(gain) and (
+                _l2(blended - truth)[mine].mean() < lowest[mine].mean()
+            ):
+                gate[name], lowest = tried, _l2(blended - truth)
+        if name in errors:
+            final[mine] = (base + gate[name] * (mixed - base))[mine]
     gate["seen"] = 1.0
     spread = np.sqrt(variance + table.error_p.mean())
     scaled = np.abs(final - truth) / spread[:, None]
@@ -154,7 +163,7 @@ def _choose_shares(
             shares = replace(start, **{name: value})
             tried, its_variance = _left_out_kernel(PerturbKernel(table, shares), folds, rest)
             gain = before - _l2(tried - truth)
-            if gain.mean() > _standard_error(gain) and (
+            if gain.mean() > 2 * _standard_error(gain) and (
                 _l2(tried - truth).mean() < _l2(effects - truth).mean()
             ):
                 best, effects, variance = shares, tried, its_variance

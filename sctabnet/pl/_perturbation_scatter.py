@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from anndata import AnnData
+from matplotlib.axes import Axes
+
+from sctabnet import get
+
+
+def perturbation_scatter(
+    adata: AnnData,
+    condition: str,
+    *,
+    measured: AnnData | None = None,
+    n_names: int = 10,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw predicted against measured effects of a perturbation, or predictions with intervals.
+
+    Parameters
+    ----------
+    adata
+        From :func:`sctabnet.tl.predict_perturbation` with ``return_="delta"``.
+    condition
+        Perturbation to draw; its first context.
+    measured
+        Measured effects with the same conditions in ``obs["condition"]``; without it the genes
+        stand in order of their predicted response.
+    n_names
+        Genes to name, the strongest responses.
+    ax
+        Axes to draw into; a new figure if None.
+
+    Returns
+    -------
+    The Axes.
+
+    Raises
+    ------
+    KeyError
+        If the condition was not predicted, or not measured.
+    """
+    table = get.perturbation_df(adata, condition)
+    table = table[table["condition"] == table["condition"].iloc[0]].set_index("gene")
+    if ax is None:
+        _, ax = plt.subplots(figsize=(4.2, 4.0), layout="constrained")
+    if measured is None:
+        table = table.sort_values("delta")
+        x = np.arange(len(table))
+        ax.fill_between(x, table["lower"], table["upper"], alpha=0.3, lw=0, label="interval")
+        ax.set_xlabel("genes by predicted effect")
+        ax.set_ylabel("predicted effect (log1p)")
+        x, y = x, table["delta"].to_numpy()
+    else:
+        truth = get.perturbation_df(_with_intervals(measured), condition).drop_duplicates("gene")
+        x = truth.set_index("gene")["delta"].reindex(table.index).to_numpy()
+        y = table["delta"].to_numpy()
+        known = ~np.isnan(x)
+        r = np.corrcoef(x[known], y[known])[0, 1] if known.sum() > 2 else np.nan
+        ends = [np.nanmin([x, y]), np.nanmax([x, y])]
+        ax.plot(ends, ends, color="0.7", lw=0.8, zorder=0)
+        ax.set_xlabel("measured effect (log1p)")
+        ax.set_ylabel("predicted effect (log1p)")
+        ax.text(0.03, 0.97, f"r = {r:.2f}", transform=ax.transAxes, va="top")
+    ax.axhline(0, color="0.85", lw=0.8, zorder=0)
+    ax.scatter(x, y, s=6, lw=0)
+    for i in np.argsort(-np.abs(y), kind="stable")[:n_names]:
+        ax.annotate(str(table.index[i]), (x[i], y[i]), fontsize=6)
+    ax.set_title(condition, fontsize=9)
+    return ax
+
+
+def _with_intervals(measured: AnnData) -> AnnData:
+    """Return measured effects in the layout of predicted ones, with intervals of width zero."""
+    out = measured.copy()
+    for layer in ("lower", "upper"):
+        out.layers.setdefault(layer, out.X)
+    if "perturbation" not in out.obs:
+        out.obs["perturbation"] = out.obs["condition"]
+    return out
