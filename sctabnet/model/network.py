@@ -19,7 +19,7 @@ from sctabnet.nn.keyed_uniform import keyed_uniform
 from sctabnet.nn.normalise import TARGET_SUM, normalise
 from sctabnet.nn.tokenise import tokenise
 from sctabnet.nn.tokens import Tokens
-from sctabnet.ops import row_index, segment_sum
+from sctabnet.ops import segment_sum
 
 
 @dataclass(slots=True)
@@ -116,9 +116,7 @@ class Network(nn.Module):
         depth = segment_sum(minibatch.values, minibatch.offsets) / TARGET_SUM
         depth = torch.where(minibatch.is_log1p[minibatch.source_ids], torch.nan, depth)
         depth = torch.where(minibatch.weights > 0, depth, 0.0)
-        loss = self.reconstruct.loss(
-            predicted, asked, self.encoder.std, depth, row_index(asked.offsets)
-        )
+        loss = self.reconstruct.loss(predicted, asked, self.encoder.std, depth)
         return loss, asked, predicted, encoded
 
     def tokens(self, minibatch: Minibatch) -> Tokens:

@@ -23,6 +23,7 @@ from sctabnet.data.datamodule import CorpusDataModule
 from sctabnet.model.network import Network
 from sctabnet.train.lightning_network import LightningNetwork
 from sctabnet.train.progress_bar import ProgressBar
+from sctabnet.train.reduce_running_statistics import ReduceRunningStatistics
 from sctabnet.train.trainer_config import TrainerConfig
 
 
@@ -68,10 +69,12 @@ def fit(
     best = _KeepBest()
     callbacks: list[lightning.Callback] = [
         best,
+        ReduceRunningStatistics(),
         EarlyStopping("val_loss", patience=config.patience, check_finite=True),
     ]
     if settings.progress_bar:
         callbacks.append(ProgressBar({"reconstruct": "pretrain", "labels": "finetune"}[task]))
+    several = config.devices * config.num_nodes > 1
     with _quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         trainer = lightning.Trainer(
@@ -79,6 +82,8 @@ def fit(
             accelerator=config.accelerator,
             devices=config.devices,
             num_nodes=config.num_nodes,
+            # a head that the task does not train has no gradient to reduce
+            strategy="ddp_find_unused_parameters_true" if several else "auto",
             precision=config.precision,  # type: ignore[arg-type]
             gradient_clip_val=config.gradient_clip,
             callbacks=callbacks,

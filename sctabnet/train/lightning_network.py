@@ -94,7 +94,7 @@ class LightningNetwork(lightning.LightningModule):
             loss = label_loss + sum(terms)
         loss = loss + self.config.sparsity_weight * encoded.sparsity
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(minibatch))
-        return loss
+        return loss * self._share(minibatch)
 
     def validation_step(self, minibatch: Minibatch, _: int) -> None:
         """Log the loss of held-out cells; the hidden genes are the same in every epoch."""
@@ -106,9 +106,22 @@ class LightningNetwork(lightning.LightningModule):
             logits = self.network(minibatch).logits
             loss = _cross_entropy(logits, minibatch)
         self.log(
-            "val_loss", loss, prog_bar=True, on_epoch=True,
+            "val_loss", loss, prog_bar=True, on_epoch=True, sync_dist=True,
             batch_size=max(int((minibatch.weights > 0).sum()), 1),
         )  # fmt: skip
+
+    def _share(self, minibatch: Minibatch) -> Tensor | float:
+        """Return what turns the mean over processes into the mean over all cells that count.
+
+        Padding cells lie on the last processes only, so processes may hold unequal numbers.
+        """
+        world_size = self.trainer.world_size
+        if world_size == 1:
+            return 1.0
+        mine = minibatch.weights.sum()
+        total = mine.clone()
+        torch.distributed.all_reduce(total)
+        return mine * world_size / total
 
     def _wide_logits(self, minibatch: Minibatch, embedding: Tensor) -> Tensor | None:
         """Return (n, c) logits of the wide path; their gradient is asked for, not passed on."""
