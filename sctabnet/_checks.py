@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from sctabnet._errors import InputError, MissingKeyError, ValueKindError
 from sctabnet._file_checks import check_h5ad as check_h5ad
 from sctabnet._file_checks import check_model_folder as check_model_folder
+from sctabnet._file_checks import check_new_folder as check_new_folder
 from sctabnet._file_checks import check_not_there as check_not_there
 from sctabnet._file_checks import check_writable as check_writable
 from sctabnet._file_checks import damaged_model as damaged_model
@@ -111,6 +112,15 @@ def check_classes(classes: Sequence[str], labels_key: str | None) -> None:
         raise InputError(
             f"obs[{labels_key!r}] must hold at least two cell types to learn from. Found {found}. "
             "Pass labels_key=... with the column of annotated cell types."
+        )
+
+
+def check_cells_to_train_on(n_cells: int) -> None:
+    """Raise unless there are cells to train on and another to validate on."""
+    if n_cells < 2:
+        raise InputError(
+            f"There are too few cells to train on and to hold some out. Found {n_cells}. "
+            "Check the filter that chose the cells."
         )
 
 

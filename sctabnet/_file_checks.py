@@ -58,6 +58,14 @@ def check_not_there(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         )
 
 
+def check_new_folder(path: str | os.PathLike[str]) -> None:
+    """Raise unless a folder can be made at ``path``, where nothing or an empty folder may be."""
+    path = Path(path)
+    if not path.is_dir() or any(path.iterdir()):
+        check_not_there(path, overwrite=False)
+    check_writable(path)
+
+
 def check_model_folder(path: str | os.PathLike[str]) -> None:
     """Raise unless ``path`` is a folder with a manifest in it."""
     path = Path(path)

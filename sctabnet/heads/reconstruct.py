@@ -56,6 +56,9 @@ class ReconstructHead(nn.Module):
             if not 0 < self.mask_ratio < 1:
                 msg = f"mask_ratio must lie between 0 and 1. Found {self.mask_ratio}. Try 0.5."
                 raise ValueError(msg)
+            if self.loss not in ("auto", "poisson", "gaussian"):
+                msg = f"loss={self.loss!r} is not known. Choose auto, poisson or gaussian."
+                raise ValueError(msg)
 
     def __init__(
         self,

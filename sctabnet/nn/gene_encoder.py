@@ -6,7 +6,7 @@ Legend of suffixes: n cells, g genes, k listed genes of all cells, d embedding, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sctabnet.nn.feature_transformer import FeatureTransformer
 from sctabnet.nn.gene_table import GeneTable
 from sctabnet.nn.glu_linear import glu_linear
+from sctabnet.nn.tokenise import Support
 from sctabnet.nn.tokens import Tokens
 from sctabnet.ops import (
     gene_dot,
@@ -130,6 +131,10 @@ class GeneEncoder(nn.Module):
                 raise ValueError(msg)
             if self.mask not in ALPHA:
                 msg = f"mask={self.mask!r} is not known. Choose one of {sorted(ALPHA)}."
+                raise ValueError(msg)
+            if self.support not in get_args(Support):
+                known = list(get_args(Support))
+                msg = f"support={self.support!r} is not known. Choose one of {known}."
                 raise ValueError(msg)
 
     def __init__(

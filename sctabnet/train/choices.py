@@ -41,7 +41,8 @@ class Choices:
                 hint = f" Did you mean {close[0]!r}?" if close else f" Known options: {known}."
                 msg = f"Unknown option {name!r}.{hint}"
                 raise ValueError(msg)
-        return result
+        # the caller's objects stay as they are: what a run finds out is written into the model's
+        return replace(result, model=replace(result.model))
 
 
 def _names(config: Any) -> list[str]:

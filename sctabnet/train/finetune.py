@@ -91,6 +91,8 @@ def finetune(  # noqa: PLR0913 (the public contract)
     ValueError, KeyError
         If the data or an option cannot be used; nothing is written then.
     """
+    if out is not None:
+        _checks.check_new_folder(out)
     start = Model.load(init) if isinstance(init, str | Path) else init
     if perturbation_key is not None and labels_key is None:
         return finetune_perturbation(

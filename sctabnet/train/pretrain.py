@@ -63,11 +63,14 @@ def pretrain(
     ValueError, KeyError
         If the data or an option cannot be used; nothing is written then.
     """
+    if out is not None:
+        _checks.check_new_folder(out)
     choices = Choices.given(**config)
     covariate_keys = () if batch_key is None else (batch_key,)
     corpus = Corpus.open(source, layer=layer, covariate_keys=covariate_keys, value_kind=value_kind)
     for alignment in corpus.alignments:
         _checks.check_unique_genes(alignment.duplicated)
+    _checks.check_cells_to_train_on(corpus.n_cells)
     choices.model.seed = seed
     choices.model.accepts = accepted_input(corpus)
     rng = np.random.default_rng(seed)

@@ -37,6 +37,8 @@ def split_cells(
     """
     counts = np.bincount(labels)
     eligible = np.flatnonzero(counts[labels] >= 2)
+    if not len(eligible):
+        return []
     n_groups = 0 if groups is None else len(np.unique(groups[eligible]))
     position = np.zeros((len(eligible), 1))
     if groups is not None and n_groups >= 2:
@@ -48,7 +50,7 @@ def split_cells(
         enough = np.flatnonzero(counts[labels] >= n_folds)
         eligible = enough if len(enough) else eligible
         position = position[: len(eligible)]
-        smallest = int(counts[labels[eligible]].min()) if len(eligible) else 0
+        smallest = int(counts[labels[eligible]].min())
         splitter = StratifiedKFold(min(n_folds, smallest), shuffle=True, random_state=random_state)
         folds = splitter.split(position, labels[eligible])
     return [eligible[test] for _, test in folds if len(test)]

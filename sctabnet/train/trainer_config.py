@@ -57,6 +57,9 @@ class TrainerConfig:
                 f"{self.max_epochs}, {self.minibatch_size}, {self.devices}, {self.num_nodes}."
             )
             raise ValueError(msg)
+        if self.learning_rate <= 0:
+            msg = f"learning_rate must be above 0. Found {self.learning_rate}. Try 0.005."
+            raise ValueError(msg)
         if not (0 <= self.panel_dropout < 1 and 0 <= self.thinning < 1):
             msg = (
                 "panel_dropout and thinning must be at least 0 and below 1. Found "
