@@ -14,6 +14,7 @@ Array = NDArray[np.float64]
 def perturb_cells(
     x_ng: NDArray[np.float32],
     names_n: list[str],
+    genes_g: NDArray[np.int64],
     control_g: Array,
     detected_g: Array,
     delta_g: Array,
@@ -32,8 +33,8 @@ def perturb_cells(
     ----------
     x_ng
         float32 (n, g), log1p values of control cells.
-    names_n
-        Names of the cells, which key the random numbers.
+    names_n, genes_g
+        Names of the cells and int64 numbers of the genes, which key the random draws.
     control_g, detected_g
         Mean of the control cells, and share of them that expresses the gene.
     delta_g
@@ -60,7 +61,7 @@ def perturb_cells(
     level = after / share
     scale = level / (before / q)
     keys = torch.tensor([crc32(name.encode()) for name in names_n])[:, None]
-    u = keyed_uniform(seed, keys, torch.from_numpy(moved)[None, :]).numpy()
+    u = keyed_uniform(seed, keys, torch.from_numpy(genes_g[moved])[None, :]).numpy()
     x = x_ng[:, moved]
     stays = np.where(share < q, u < share / q, True)
     begins = u < np.where(share > q, (share - q) / (1 - q), 0.0)

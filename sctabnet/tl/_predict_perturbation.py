@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -124,22 +124,21 @@ def predict_perturbation(
     if return_ == "cells":
         x, obs = _cells(
             obs, x_ng[:, order], profiles[at][:, genes], detected[at][:, genes], delta,
-            codes=codes, at=at, names=adata.obs_names[controls].tolist(), n_cells=n_cells,
-            seed=random_state,
+            codes=codes, at=at, genes=genes, names=adata.obs_names[controls].tolist(),
+            n_cells=n_cells, seed=random_state,
         )  # fmt: skip
         result = AnnData(x, obs=obs, var=var.copy())
     else:
         base = profiles[at][:, genes] if return_ == "mean" else np.zeros_like(delta)
-        obs.index = [
+        obs.index = _unique(
             f"{c}|{k}"
             for c, k in zip(obs["condition"], np.tile(list(names), len(conditions)), strict=True)
-        ]
+        )
         lower, upper = base + delta - width, base + delta + width
         floor = 0.0 if return_ == "mean" else -profiles[at][:, genes]
         result = AnnData((base + delta).astype(np.float32), obs=obs, var=var.copy())
         result.layers["lower"] = np.maximum(lower, floor).astype(np.float32)
         result.layers["upper"] = np.maximum(upper, floor).astype(np.float32)
-        result.obs_names_make_unique()
     for column in ("perturbation", "condition", "support", *head.about["context_keys"]):
         result.obs[column] = result.obs[column].astype("category")
     made = params(
@@ -236,6 +235,7 @@ def _cells(
     *,
     codes: NDArray[np.int64],
     at: NDArray[np.int64],
+    genes: NDArray[np.int64],
     names: list[str],
     n_cells: int | None,
     seed: int,
@@ -247,10 +247,15 @@ def _cells(
             rng = np.random.default_rng([seed, int(at[query])])
             mine = np.sort(rng.choice(mine, n_cells, replace=n_cells > len(mine)))
         start = [names[i] for i in mine]
-        copies = pd.Series(start).groupby(start).cumcount()
-        keyed = [f"{name}#{k}" if k else name for name, k in zip(start, copies, strict=True)]
+        keyed = _unique(start)
         moved = perturb_cells(
-            x_ng[mine], keyed, profiles_qg[query], detected_qg[query], delta_qg[query], seed=seed
+            x_ng[mine],
+            keyed,
+            genes,
+            profiles_qg[query],
+            detected_qg[query],
+            delta_qg[query],
+            seed=seed,
         )
         blocks.append(sp.csr_matrix(moved))
         rows += [query] * len(mine)
@@ -259,6 +264,13 @@ def _cells(
             for k, cell in zip(keyed, start, strict=True)
         ]
     out = obs.iloc[rows].copy()
-    out.index = pd.Index([name for name, _ in made])
+    out.index = _unique(name for name, _ in made)
     out["control_cell"] = [cell for _, cell in made]
     return sp.vstack(blocks, format="csr"), out
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    """Return the names with ``#1``, ``#2`` and so on behind the second and later copies."""
+    listed = list(names)
+    copies = pd.Series(listed).groupby(listed).cumcount()
+    return [f"{name}#{k}" if k else name for name, k in zip(listed, copies, strict=True)]

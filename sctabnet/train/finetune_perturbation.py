@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from sctabnet._value_kind import ValueKind
+from sctabnet.data.corpus import Corpus
 from sctabnet.data.open_sources import Source
 from sctabnet.heads.perturb import PerturbHead
 from sctabnet.heads.perturb_table import PerturbTable
@@ -54,7 +56,8 @@ def finetune_perturbation(  # noqa: PLR0913 (the public contract)
         Column of ``.obs`` with the condition of each cell, in any convention that
         :func:`~sctabnet.data.conditions.parse_conditions` reads; or one column per slot.
     init
-        Pretrained model: its gene embeddings tell perturbed genes apart, and its labels stay.
+        Pretrained model: its gene embeddings tell perturbed genes apart. Its labels stay where the
+        data bring no genes that it does not know.
     control
         Name of the unperturbed cells, beside ``"ctrl"`` and ``"control"``.
     dose_key
@@ -95,20 +98,7 @@ def finetune_perturbation(  # noqa: PLR0913 (the public contract)
         seed=seed,
     )
     table = sums.table(embeddings=perturbation_embeddings(init, embeddings))
-    choices.model.seed, choices.model.accepts = seed, accepted_input(corpus)
-    model = Model(
-        choices.model,
-        corpus.vocabulary,
-        labels=() if init is None else init.labels,
-        covariates={} if init is None else init.covariates,
-        history=() if init is None else init.history,
-    )
-    mean, std = gene_statistics(corpus.minibatches(), len(corpus.vocabulary))
-    model.network.encoder.mean.copy_(mean)
-    model.network.encoder.std.copy_(std)
-    if init is not None:
-        copy_weights(init, model)
-        model.calibration = init.calibration
+    model = _body(init, corpus, choices, seed)
     head, errors = _head(model, table, about, choices.model.perturb, seed)
     model.network.perturb = head.eval()
     model.history.append(
@@ -126,6 +116,25 @@ def finetune_perturbation(  # noqa: PLR0913 (the public contract)
     )
     if out is not None:
         model.save(out)
+    return model
+
+
+def _body(init: Model | None, corpus: Corpus, choices: Choices, seed: int) -> Model:
+    """Return the model that gets the head: a copy of the one to start from, where genes agree."""
+    accepts = accepted_input(corpus)
+    if init is not None and init.vocabulary == corpus.vocabulary:
+        model = copy.deepcopy(init)
+        model.config.perturb = choices.model.perturb
+        model.config.accepts = "any" if "any" in (accepts, init.config.accepts) else "counts"
+        return model
+    choices.model.seed, choices.model.accepts = seed, accepts
+    history = () if init is None else init.history
+    model = Model(choices.model, corpus.vocabulary, history=history)
+    mean, std = gene_statistics(corpus.minibatches(), len(corpus.vocabulary))
+    model.network.encoder.mean.copy_(mean)
+    model.network.encoder.std.copy_(std)
+    if init is not None:
+        copy_weights(init, model)
     return model
 
 
