@@ -253,5 +253,5 @@ def test_a_network_has_no_parameter_that_knows_columns():
     per_gene = {name for name, p in network.state_dict().items() if p.shape[:1] in ((7,), (8,))}
     tables = {
         f"{name}.weight" for name, m in network.named_modules() if isinstance(m, GeneTable)
-    } | {"encoder.mean", "encoder.std", "encoder.attention"}
+    } | {f"encoder.{name}" for name, _ in network.encoder.named_buffers(recurse=False)}
     assert per_gene - tables == set()

@@ -88,7 +88,7 @@ class Network(nn.Module):
             (nnz,) normalised values in place of those of the minibatch, for gradients.
         """
         tokens = self._tokenise(minibatch, normalise(minibatch) if x is None else x, None)
-        encoded = self.encoder(tokens, self._covariates(minibatch, epoch), minibatch.weights)
+        encoded = self.encoder(tokens, self._covariates(minibatch, epoch), _padding(minibatch))
         logits = None
         if self.labels is not None:
             logits = self.labels(encoded.embedding, tokens, self.encoder.mean)
@@ -111,7 +111,7 @@ class Network(nn.Module):
         )
         tokens = self._tokenise(minibatch, x, asked)
         covariates = self._covariates(minibatch, epoch if train else None)
-        encoded = self.encoder(tokens, covariates, minibatch.weights)
+        encoded = self.encoder(tokens, covariates, _padding(minibatch))
         predicted = self.reconstruct(encoded.embedding, asked, covariates)
         depth = segment_sum(minibatch.values, minibatch.offsets) / TARGET_SUM
         depth = torch.where(minibatch.is_log1p[minibatch.source_ids], torch.nan, depth)
@@ -139,3 +139,8 @@ class Network(nn.Module):
             self.config.seed, epoch, minibatch.row_ids[:, None], columns[None, :], 2
         )
         return self.covariates(codes, uniform)
+
+
+def _padding(minibatch: Minibatch) -> Tensor | None:
+    """Return the weights only where a cell is padding: without any, batch norm is faster."""
+    return minibatch.weights if bool((minibatch.weights == 0).any()) else None

@@ -60,5 +60,5 @@ class GeneDecoder(nn.Module):
         if covariates_nd is not None:
             embedding_nd = torch.cat([embedding_nd, covariates_nd], 1)
         state = self.state(torch.relu(self.norm(self.hidden(embedding_nd))))
-        raw = gene_dot(state, self.rows(), indices, offsets) + self.bias().squeeze(1)[indices]
+        raw = gene_dot(state, self.rows(), indices, offsets, self.bias().squeeze(1))
         return torch.nn.functional.softplus(raw).clamp_max(MAX_LOG1P)
