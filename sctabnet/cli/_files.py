@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import anndata
 
 from sctabnet import _checks
 from sctabnet._atomic import atomic_path
+from sctabnet._errors import ValueKindError
 
 
 def read_h5ad(path: str) -> anndata.AnnData:
@@ -25,3 +28,18 @@ def write_h5ad(adata: anndata.AnnData, path: str | Path) -> None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         adata.write_h5ad(temporary)
+
+
+@contextmanager
+def naming_matrices(data: Sequence[str]) -> Iterator[None]:
+    """Add to the error about values in a file which of its matrices look right."""
+    try:
+        yield
+    except ValueKindError as error:
+        if len(data) > 1 or not Path(data[0]).is_file():
+            raise
+        backed = anndata.read_h5ad(data[0], backed="r")
+        try:
+            raise _checks.with_matrices_that_look_right(error, backed) from None
+        finally:
+            backed.file.close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from sctabnet import _checks
+from sctabnet.cli._files import naming_matrices
 from sctabnet.model.model import Model
 from sctabnet.model.model_config import ModelConfig
 from sctabnet.train.finetune import finetune as train
@@ -36,16 +37,17 @@ def finetune(
     _checks.check_not_there(out, overwrite=overwrite)
     _checks.check_writable(out)
     start = None if init is None else Model.load(init)
-    trained = train(
-        data,
-        init=start,
-        labels_key=labels_key,
-        batch_key=batch_key,
-        layer=layer,
-        seed=seed,
-        model=model,
-        trainer=trainer,
-    )
+    with naming_matrices(data):
+        trained = train(
+            data,
+            init=start,
+            labels_key=labels_key,
+            batch_key=batch_key,
+            layer=layer,
+            seed=seed,
+            model=model,
+            trainer=trainer,
+        )
     trained.save(out, overwrite=overwrite)
     print(f"{trained}")
     print(f"wrote {out}")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from sctabnet import _checks
+from sctabnet.cli._files import naming_matrices
 from sctabnet.model.model_config import ModelConfig
 from sctabnet.train.pretrain import pretrain as train
 from sctabnet.train.trainer_config import TrainerConfig
@@ -30,7 +31,10 @@ def pretrain(
     """
     _checks.check_not_there(out, overwrite=overwrite)
     _checks.check_writable(out)
-    trained = train(data, batch_key=batch_key, layer=layer, seed=seed, model=model, trainer=trainer)
+    with naming_matrices(data):
+        trained = train(
+            data, batch_key=batch_key, layer=layer, seed=seed, model=model, trainer=trainer
+        )
     trained.save(out, overwrite=overwrite)
     run = trained.history[-1]
     print(f"{trained}")
