@@ -25,13 +25,13 @@ Array = NDArray[np.float64]
 class PerturbHead(nn.Module):
     r"""Mean effects of perturbations, known and unknown, on the log1p expression of g genes.
 
-    .. math:: \hat\delta = (1 - a)\,\hat\delta_{rule} + a\,\big((1 - w)\,W D
-              + w\,[\ell^{-1}(\ell(x_c) + W L) - x_c]\big)
+    .. math:: \hat\delta = (1 - a)\,\hat\delta_{rule}
+              + a\,\big(\ell^{-1}(\ell(x_c) + W L) - x_c\big)
 
     Rule is the closed-form baseline that did best when measured conditions were left out, W the
-    weights of the mixed model (:class:`PerturbKernel`), D the measured effects and L the same on
-    the scale of :func:`perturb_link`. With the gate a at 0 the head is that baseline.
-    Entities are pooled as a multiset: A+B is B+A and the control is no change.
+    weights of the mixed model (:class:`PerturbKernel`) and L the measured effects on the scale
+    :math:`\ell` of :func:`perturb_link`. With the gate a at 0 the head is that baseline. Entities
+    are pooled as a multiset: A+B is B+A and the control is no change.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ class PerturbHead(nn.Module):
                 out[rows] += (1 - gate) * rule
             if gate > 0:
                 out[rows] += gate * self.kernel.predict(
-                    wanted, at, profiles_cg, link_weight=choices.link_weight
+                    wanted, at, profiles_cg, keep_total=choices.keep_total[task]
                 )
         return out
 

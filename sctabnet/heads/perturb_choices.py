@@ -12,12 +12,12 @@ class PerturbChoices:
 
     shares: dict[str, float]
     """Variances of the mixed model."""
-    link_weight: float = 1.0
-    """Weight of the prediction on the log scale, the other being that on the log1p scale."""
     rule: dict[str, str]
     """Best closed-form baseline for each task."""
     gate: dict[str, float]
     """How far to go from the baseline (0) to the mixed model (1), for each task."""
+    keep_total: dict[str, bool]
+    """Whether the mixed model keeps totals, for each task."""
     quantile: dict[str, float]
     """Conformal quantile of scaled residuals, for each task."""
     better_than_mean: dict[str, bool]

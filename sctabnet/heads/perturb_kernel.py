@@ -15,6 +15,7 @@ from sctabnet.heads.perturb_link import perturb_link
 from sctabnet.heads.perturb_table import PerturbTable
 
 Array = NDArray[np.float64]
+_ROUNDS = 10  # of scaling to a total; the offset of the link makes one round inexact
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,8 +62,8 @@ class PerturbKernel:
         several = len(np.unique(table.contexts)) > 1
         self.table, self.shares = table, shares if several else replace(shares, identity=0.0)
         self.dose = PerturbDose(table)
-        self.effects_pg, self.n_directions = _denoised(table)
-        self._log_delta = replace(table, delta_pg=self.effects_pg).log_delta()
+        denoised, self.n_directions = _denoised(table)
+        self._factors = _factors(replace(table, delta_pg=denoised))
         self._distance = _mean_square_distance(table.controls_cg)
         signal = float((table.delta_pg**2).mean() - table.error_p.mean())
         parts = float(np.mean([len(c.parts) for c in table.conditions]))
@@ -91,35 +92,34 @@ class PerturbKernel:
         contexts: NDArray[np.int64],
         controls_cg: Array,
         *,
-        link_weight: float,
+        keep_total: bool = False,
     ) -> Array:
-        """Return (q, g) effects: those that add up on the log1p scale and those on the log scale.
+        """Return (q, g) effects, which are factors, see :func:`perturb_link`.
 
-        ``link_weight`` is the weight of the latter, see :func:`perturb_link`.
+        With ``keep_total`` every predicted profile is scaled to the total that its relatives have:
+        where the panel is the whole of what was counted, one gene's gain is the others' loss, and
+        the factors of two perturbations do not just multiply.
         """
         weights, _ = self.weights(conditions, contexts, controls_cg)
-        effects = (weights @ self.effects_pg, weights @ self._log_delta)
-        return _two_scales(*effects, controls_cg[contexts], link_weight)
+        return _act(weights, self._factors, controls_cg[contexts], keep_total)
 
     def left_out(
-        self, held: NDArray[np.int64], rest_effects: tuple[Array, Array], *, link_weight: float
+        self, held: NDArray[np.int64], rest: tuple[Array, Array], *, keep_total: bool = False
     ) -> Array:
         """Return predictions for rows that are left out together, (held, g), without a refit.
 
-        ``rest_effects`` are the :meth:`effects` of a table without these rows.
+        ``rest`` are the :meth:`factors` of a table without these rows.
         """
-        rest = np.setdiff1d(np.arange(len(self.table)), held)
+        others = np.setdiff1d(np.arange(len(self.table)), held)
         block = self.inverse_pp[np.ix_(held, held)]
-        weights = -np.linalg.solve(block, self.inverse_pp[np.ix_(held, rest)])
-        profiles = self.table.controls_cg[self.table.contexts[held]]
-        linear, logged = rest_effects
-        return _two_scales(weights @ linear, weights @ logged, profiles, link_weight)
+        weights = -np.linalg.solve(block, self.inverse_pp[np.ix_(held, others)])
+        return _act(weights, rest, self.table.controls_cg[self.table.contexts[held]], keep_total)
 
     @staticmethod
-    def effects(table: PerturbTable) -> tuple[Array, Array]:
-        """Return denoised effects (p, g) on the log1p scale and on the log scale."""
+    def factors(table: PerturbTable) -> tuple[Array, Array]:
+        """Return denoised effects on the log scale (p, g), and what they do to log totals (p,)."""
         denoised, _ = _denoised(table)
-        return denoised, replace(table, delta_pg=denoised).log_delta()
+        return _factors(replace(table, delta_pg=denoised))
 
     def left_out_variance(self, held: NDArray[np.int64]) -> Array:
         """Return (held,) variances of those predictions, measurement error of the rows left out."""
@@ -203,10 +203,29 @@ def _denoised(table: PerturbTable) -> tuple[Array, int]:
     return (left * (size * shrunk)) @ right, int((shrunk > 0).sum())
 
 
-def _two_scales(linear_qg: Array, logged_qg: Array, control_qg: Array, weight: float) -> Array:
-    moved = perturb_link(perturb_link(control_qg) + logged_qg, inverse=True)
+def _factors(table: PerturbTable) -> tuple[Array, Array]:
+    control = np.maximum(table.controls_cg[table.contexts], 0.0)
+    perturbed = np.maximum(control + table.delta_pg, 0.0)
+    return table.log_delta(), _log_total(perturbed) - _log_total(control)
+
+
+def _act(
+    weights: Array, factors: tuple[Array, Array], control_qg: Array, keep_total: bool
+) -> Array:
+    """Return the change (q, g) that weighted factors make to control profiles."""
     control_qg = np.maximum(control_qg, 0.0)
-    return (1 - weight) * np.maximum(linear_qg, -control_qg) + weight * (moved - control_qg)
+    linked = perturb_link(control_qg) + weights @ factors[0]
+    moved = perturb_link(linked, inverse=True)
+    if keep_total:
+        wanted = _log_total(control_qg) + weights @ factors[1]
+        for _ in range(_ROUNDS):
+            linked = linked + (wanted - _log_total(moved))[:, None]
+            moved = perturb_link(linked, inverse=True)
+    return moved - control_qg
+
+
+def _log_total(x: Array) -> Array:
+    return np.log(np.maximum(np.expm1(x).sum(axis=1), 1e-12))
 
 
 def _mean_square_distance(controls_cg: Array) -> float:

@@ -15,7 +15,6 @@ from sctabnet.heads.perturb_table import PerturbTable
 from sctabnet.train.perturbation_folds import PerturbationFold, perturbation_folds
 
 Array = NDArray[np.float64]
-_LINK_WEIGHT = 1.0
 _GATES = (0.0, 0.5)
 _ALTERNATIVES = {
     "noise": (0.1, 0.5),
@@ -74,9 +73,16 @@ def perturbation_validation(
         return _nothing_to_choose(table, coverage)
     truth = np.concatenate([table.delta_pg[f.scored] for f in folds])
     task = np.concatenate([np.full(len(f.scored), TASKS.index(f.task)) for f in folds])
-    shares, mixed, variance = _choose_shares(table, folds, truth)
+    shares, mixed, kept, variance = _choose_shares(table, folds, truth)
     predicted = {rule: _left_out_rule(rule, table, folds) for rule in RULES}
     loss = {name: _l2(effects - truth) for name, effects in predicted.items()}
+    keep = dict.fromkeys(TASKS, False)
+    for name in TASKS:
+        mine = task == TASKS.index(name)
+        gain = (_l2(mixed - truth) - _l2(kept - truth))[mine]
+        if len(gain) > 1 and gain.mean() > 2 * _standard_error(gain):
+            keep[name] = True
+            mixed[mine] = kept[mine]
     loss["mixed model"] = _l2(mixed - truth)
     errors, rule, gate, final = {}, {}, {}, mixed.copy()
     for name in TASKS:
@@ -110,9 +116,9 @@ def perturbation_validation(
     better = _better_than_mean(table, folds, _l2(final - truth), loss["mean"])
     choices = PerturbChoices(
         shares=asdict(shares),
-        link_weight=_LINK_WEIGHT,
         rule=rule,
         gate=gate,
+        keep_total=keep,
         quantile=quantile,
         better_than_mean=better,
         coverage=coverage,
@@ -133,22 +139,24 @@ def _left_out_kernel(
     kernel: PerturbKernel,
     folds: Sequence[PerturbationFold],
     rest: Sequence[tuple[Array, Array]],
+    *,
+    keep_total: bool = False,
 ) -> tuple[Array, Array]:
     effects, variances = [], []
     for fold, known in zip(folds, rest, strict=True):
         at = np.searchsorted(fold.held, fold.scored)
-        effects.append(kernel.left_out(fold.held, known, link_weight=_LINK_WEIGHT)[at])
+        effects.append(kernel.left_out(fold.held, known, keep_total=keep_total)[at])
         variances.append(kernel.left_out_variance(fold.held)[at])
     return np.concatenate(effects), np.concatenate(variances)
 
 
 def _choose_shares(
     table: PerturbTable, folds: Sequence[PerturbationFold], truth: Array
-) -> tuple[KernelShares, Array, Array]:
-    """Return the variances, one coordinate after the other, and what they predict."""
+) -> tuple[KernelShares, Array, Array, Array]:
+    """Return the variances, one after the other, and predictions without and with totals kept."""
     best = KernelShares()
     rest = [
-        PerturbKernel.effects(table.take(np.setdiff1d(np.arange(len(table)), fold.held)))
+        PerturbKernel.factors(table.take(np.setdiff1d(np.arange(len(table)), fold.held)))
         for fold in folds
     ]
     effects, variance = _left_out_kernel(PerturbKernel(table, best), folds, rest)
@@ -167,7 +175,8 @@ def _choose_shares(
                 _l2(tried - truth).mean() < _l2(effects - truth).mean()
             ):
                 best, effects, variance = shares, tried, its_variance
-    return best, effects, variance
+    kept, _ = _left_out_kernel(PerturbKernel(table, best), folds, rest, keep_total=True)
+    return best, effects, kept, variance
 
 
 def _better_than_mean(
@@ -197,9 +206,9 @@ def _nothing_to_choose(table: PerturbTable, coverage: float) -> PerturbationVali
     """One condition alone: there is nothing to leave out, so the mean effect is all there is."""
     choices = PerturbChoices(
         shares=asdict(KernelShares()),
-        link_weight=_LINK_WEIGHT,
         rule=dict.fromkeys(TASKS, "mean"),
         gate=dict.fromkeys(TASKS, 0.0) | {"seen": 1.0, "context": 1.0},
+        keep_total=dict.fromkeys(TASKS, False),
         quantile=dict.fromkeys(TASKS, 1.645),
         better_than_mean=dict.fromkeys(SUPPORTS, False) | {"seen": True},
         coverage=coverage,

@@ -125,12 +125,24 @@ def test_left_out_equals_a_refit():
     covariance = np.linalg.inv(kernel.inverse_pp)
     keep = np.setdiff1d(np.arange(len(table)), held)
     weights = covariance[np.ix_(held, keep)] @ np.linalg.inv(covariance[np.ix_(keep, keep)])
-    linear, logged = PerturbKernel.effects(rest)
-    got = kernel.left_out(held, (linear, logged), link_weight=0.0)
-    floor = -table.controls_cg[table.contexts[held]]
-    np.testing.assert_allclose(got, np.maximum(weights @ linear, floor), atol=1e-9)
-    near = refit.predict(asked, table.contexts[held], table.controls_cg, link_weight=0.0)
+    factors, totals = PerturbKernel.factors(rest)
+    got = kernel.left_out(held, (factors, totals))
+    control = table.controls_cg[table.contexts[held]]
+    wanted = perturb_link(perturb_link(control) + weights @ factors, inverse=True) - control
+    np.testing.assert_allclose(got, wanted, atol=1e-9)
+    near = refit.predict(asked, table.contexts[held], table.controls_cg)
     assert np.abs(near - got).max() < 0.15  # the refit has its own unit of variance
+
+
+def test_totals_are_kept_where_asked():
+    table = make_table(SCREEN, noise=0.05)
+    wanted, at = parse_conditions(["A+D", "A+E"]), np.zeros(2, np.int64)
+    kernel = PerturbKernel(table, KernelShares())
+    weights, _ = kernel.weights(wanted, at, table.controls_cg)
+    got = table.controls_cg[at] + kernel.predict(wanted, at, table.controls_cg, keep_total=True)
+    log_total = np.log(np.expm1(table.controls_cg[0]).sum())
+    expected = log_total + weights @ PerturbKernel.factors(table)[1]
+    np.testing.assert_allclose(np.log(np.expm1(got).sum(1)), expected, atol=1e-6)
 
 
 def test_link_and_its_inverse():
