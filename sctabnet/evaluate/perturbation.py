@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from sctabnet._value_kind import ValueKind
 from sctabnet.data.open_sources import Source
+from sctabnet.evaluate.perturbation_cells import PerturbationCells
+from sctabnet.evaluate.perturbation_interactions import perturbation_interactions
 from sctabnet.evaluate.perturbation_leak import perturbation_leak
 from sctabnet.evaluate.perturbation_metrics import perturbation_metrics
 from sctabnet.evaluate.perturbation_splits import PerturbationSplit, perturbation_splits
@@ -71,6 +73,7 @@ def perturbation(  # noqa: PLR0913 (the columns of a screen)
     value_kind: ValueKind | None = None,
     init: Model | None = None,
     embeddings: Mapping[str, Any] | None = None,
+    cells: int = 0,
     n_repeats: int = 5,
     seed: int = 0,
 ) -> PerturbationScores:
@@ -88,6 +91,10 @@ def perturbation(  # noqa: PLR0913 (the columns of a screen)
         See :func:`~sctabnet.evaluate.perturbation_splits.perturbation_splits`.
     init, embeddings
         As in :func:`sctabnet.finetune`.
+    cells
+        Compare up to that many predicted with measured cells of each condition as distributions
+        (:func:`~sctabnet.evaluate.perturbation_cell_metrics.perturbation_cell_metrics`); every
+        method's cells are controls carried over to its mean.
     n_repeats, seed
         Repeats of the random split; seed of that and of the halves.
 
@@ -96,7 +103,7 @@ def perturbation(  # noqa: PLR0913 (the columns of a screen)
     ValueError, KeyError
         If the data or the split cannot be used.
     """
-    _, sums, _ = read_perturbations(
+    corpus, sums, _ = read_perturbations(
         source,
         perturbation_key=perturbation_key,
         control=control,
@@ -109,6 +116,8 @@ def perturbation(  # noqa: PLR0913 (the columns of a screen)
     )
     known = perturbation_embeddings(init, embeddings)
     learn, judge = sums.table(control_half=0, embeddings=known), sums.table(control_half=1)
+    compare = PerturbationCells(corpus, sums, learn, n_cells=cells) if cells else None
+    halves = [sums.table(control_half=h, half=h, min_cells=1) for h in (0, 1)]
     rows, fits = [], []
     for one in perturbation_splits(learn, split, n_repeats=n_repeats, seed=seed):
         pairs = [
@@ -119,7 +128,11 @@ def perturbation(  # noqa: PLR0913 (the columns of a screen)
         found, fit = _predict(learn, one, seed)
         fits.append(fit)
         for method, delta in found.items():
-            rows.append(_score(learn, judge, sums, one, method, delta))
+            scores = _score(learn, judge, sums, one, method, delta)
+            scores["interaction_r"] = perturbation_interactions(learn, halves, one.test, delta)
+            if compare is not None:
+                scores = scores.join(pd.DataFrame(compare(one.test, delta)))
+            rows.append(scores)
     rows.append(_replicate(sums, sorted({i for fit in fits for i in fit["test"]}), learn, judge))
     table = pd.concat(rows, ignore_index=True)
     summary = _summary(table)
@@ -161,7 +174,6 @@ def _score(
     target = np.zeros((len(test), len(genes)), bool)
     for q, i in enumerate(test):
         target[q, [genes[e] for e in learn.conditions[i].entities if e in genes]] = True
-    scores: dict[str, Any] = {}
     pieces = []
     for context in np.unique(at):
         mine = np.flatnonzero(at == context)
@@ -183,7 +195,8 @@ def _score(
         names = [learn.conditions[i].name for i in test[mine]]
         about = {"split": split.name, "condition": names, "context": learn.context_names[context]}
         pieces.append(pd.DataFrame({"method": method, **about, **scores}))
-    return pd.concat(pieces, ignore_index=True)
+    order = np.concatenate([np.flatnonzero(at == context) for context in np.unique(at)])
+    return pd.concat(pieces, ignore_index=True).iloc[np.argsort(order)].reset_index(drop=True)
 
 
 def _replicate(

@@ -34,6 +34,8 @@ class PerturbationSums:
         at random; they give independent controls and the ceiling.
     n
         (n groups,) cells.
+    cell_groups
+        int64 (n_cells,), group of each cell.
     total, square, positive
         (n groups, g) sums of values, of their squares, and cells with a value above zero.
     """
@@ -43,6 +45,7 @@ class PerturbationSums:
     gene_ids: tuple[str, ...]
     groups: NDArray[np.int64]
     n: Array
+    cell_groups: NDArray[np.int64]
     total: Array
     square: Array
     positive: Array
@@ -99,7 +102,7 @@ class PerturbationSums:
                 sums[i, at] += (pick @ cells).toarray()[:, genes]
         ids = tuple(corpus.vocabulary.ids[i] for i in genes)
         count = np.bincount(group_n.ravel(), minlength=len(groups)).astype(float)
-        return cls(unique, tuple(str(c) for c in names), ids, groups, count, *sums)
+        return cls(unique, tuple(str(c) for c in names), ids, groups, count, group_n.ravel(), *sums)
 
     def table(
         self,

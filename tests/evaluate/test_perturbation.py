@@ -6,6 +6,7 @@ from scipy.stats import pearsonr
 
 import sctabnet as sct
 from sctabnet.data.conditions import parse_conditions
+from sctabnet.evaluate.perturbation_cell_metrics import perturbation_cell_metrics
 from sctabnet.evaluate.perturbation_leak import perturbation_leak
 from sctabnet.evaluate.perturbation_metrics import perturbation_metrics
 
@@ -101,3 +102,22 @@ def test_contexts(screen):
 def test_bad_input(screen, change, message):
     with pytest.raises((ValueError, KeyError), match=message):
         sct.evaluate.perturbation(screen, **change)
+
+
+def test_cells_are_compared_as_distributions(screen):
+    found = sct.evaluate.perturbation(screen, split="half_of_combinations", n_repeats=1, cells=40)
+    gain = found.conditions.groupby("method")["energy_gain"].mean()
+    assert gain["sctabnet"] > 0.3 > gain["no_change"]
+    ratio = found.conditions.groupby("method")["variance_ratio"].mean()
+    assert 0.6 < ratio["sctabnet"] < 1.6
+
+
+def test_cell_metrics_against_their_definitions(rng):
+    from scipy.stats import energy_distance
+
+    x, y = rng.normal(size=(30, 1)), rng.normal(1, 1, (40, 1))
+    found = perturbation_cell_metrics(x, y, x)
+    # scipy gives the root of the same quantity in one dimension
+    assert found["e_distance"] == pytest.approx(energy_distance(x[:, 0], y[:, 0]) ** 2)
+    assert found["energy_gain"] == pytest.approx(0)
+    assert perturbation_cell_metrics(x, x, y)["mmd2"] == pytest.approx(0)
