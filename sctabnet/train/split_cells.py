@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
@@ -42,9 +44,8 @@ def split_cells(
     n_groups = 0 if groups is None else len(np.unique(groups[eligible]))
     position = np.zeros((len(eligible), 1))
     if groups is not None and n_groups >= 2:
-        splitter = StratifiedGroupKFold(
-            min(n_folds, n_groups), shuffle=True, random_state=random_state
-        )
+        n_folds = min(n_folds, n_groups, int(counts.max()))
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
         folds = splitter.split(position, labels[eligible], groups[eligible])
     else:
         enough = np.flatnonzero(counts[labels] >= n_folds)
@@ -53,4 +54,6 @@ def split_cells(
         smallest = int(counts[labels[eligible]].min())
         splitter = StratifiedKFold(min(n_folds, smallest), shuffle=True, random_state=random_state)
         folds = splitter.split(position, labels[eligible])
-    return [eligible[test] for _, test in folds if len(test)]
+    with warnings.catch_warnings():  # that a label has fewer cells than there are folds
+        warnings.simplefilter("ignore", UserWarning)
+        return [eligible[test] for _, test in folds if len(test)]

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+
+from sctabnet.train import ridge as module
+from sctabnet.train.ridge import ridge
+
+
+def cells_of(n_cells, n_genes, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(3, size=n_cells)
+    rate = rng.gamma(1.0, 1.0, n_genes) * np.exp(0.5 * rng.normal(size=(3, n_genes)))[labels]
+    return sp.csr_array(np.log1p(rng.poisson(rate)).astype(float)), labels
+
+
+@pytest.mark.parametrize("penalty", [0.01, 0.3])
+@pytest.mark.parametrize(
+    ("n_cells", "n_genes", "largest_dense"),
+    [(150, 40, 6000), (60, 200, 6000), (150, 40, 10)],
+    ids=["plain", "rotated", "sparse"],
+)
+def test_is_scikit_learns_logistic_regression(
+    monkeypatch, n_cells, n_genes, largest_dense, penalty
+):
+    monkeypatch.setattr(module, "MAX_DENSE", largest_dense)
+    x, labels = cells_of(n_cells, n_genes)
+    found = ridge(x, labels, 3, [], penalties=(penalty,))
+    oracle = LogisticRegression(C=penalty, max_iter=10_000, tol=1e-8).fit(x, labels)
+    assert found.c == penalty and found.log_loss == {}
+    np.testing.assert_allclose(found.weight, oracle.coef_.T, atol=1e-3)
+    np.testing.assert_allclose(
+        softmax(x @ found.weight + found.bias, axis=1), oracle.predict_proba(x), atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("n_genes", [30, 200])
+def test_the_penalty_is_chosen_by_cells_that_a_fit_has_not_seen(n_genes):
+    x, labels = cells_of(90, n_genes)
+    folds = [np.arange(i, 90, 3) for i in range(3)]
+    found = ridge(x, labels, 3, folds, penalties=(0.01, 0.1, 1.0))
+    for penalty, loss in found.log_loss.items():
+        logits = np.zeros((90, 3))
+        for fold in folds:
+            rest = np.setdiff1d(np.arange(90), fold)
+            model = LogisticRegression(C=penalty, max_iter=10_000, tol=1e-8)
+            model.fit(x[rest], labels[rest])
+            logits[fold] = model.predict_log_proba(x[fold])
+        assert loss == pytest.approx(-logits[np.arange(90), labels].mean(), abs=2e-3)
+        if penalty == found.c:
+            np.testing.assert_allclose(
+                softmax(found.out_of_fold, axis=1), np.exp(logits), atol=3e-3
+            )
+    assert found.c == min(found.log_loss, key=found.log_loss.get)
+
+
+def test_cells_in_no_fold_have_no_out_of_fold_logits():
+    x, labels = cells_of(60, 20)
+    found = ridge(x, labels, 3, [np.arange(0, 40, 2), np.arange(1, 40, 2)])
+    assert np.isfinite(found.out_of_fold[:40]).all() and np.isnan(found.out_of_fold[40:]).all()
+
+
+def test_a_label_without_cells_is_the_least_likely():
+    x, labels = cells_of(60, 20)
+    found = ridge(x, labels, 4, [])
+    assert np.isfinite(found.weight).all() and np.isfinite(found.bias).all()
+    assert ((x @ found.weight + found.bias).argmin(1) == 3).mean() > 0.9
+
+
+def test_order_of_cells_and_of_equal_columns_does_not_matter():
+    x, labels = cells_of(60, 20)
+    order = np.random.default_rng(0).permutation(60)
+    a, b = ridge(x, labels, 3, []), ridge(x[order], labels[order], 3, [])
+    np.testing.assert_allclose(a.weight, b.weight, atol=1e-3)
+    twice = ridge(sp.csr_array(sp.hstack([x, x])), labels, 3, [])
+    np.testing.assert_allclose(twice.weight[:20], twice.weight[20:], atol=1e-3)
