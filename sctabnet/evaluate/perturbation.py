@@ -117,7 +117,7 @@ def perturbation(  # noqa: PLR0913 (the columns of a screen)
     known = perturbation_embeddings(init, embeddings)
     learn, judge = sums.table(control_half=0, embeddings=known), sums.table(control_half=1)
     compare = PerturbationCells(corpus, sums, learn, n_cells=cells) if cells else None
-    halves = [sums.table(control_half=h, half=h, min_cells=1) for h in (0, 1)]
+    halves = [sums.table(control_half=h, half=h, min_cells=1, embeddings=known) for h in (0, 1)]
     rows, fits = [], []
     for one in perturbation_splits(learn, split, n_repeats=n_repeats, seed=seed):
         pairs = [
@@ -127,9 +127,13 @@ def perturbation(  # noqa: PLR0913 (the columns of a screen)
         perturbation_leak(*pairs)
         found, fit = _predict(learn, one, seed)
         fits.append(fit)
+        interactions = perturbation_interactions(
+            learn, halves, one, lambda table, part: _predict(table, part, seed)[0]
+        )
         for method, delta in found.items():
             scores = _score(learn, judge, sums, one, method, delta)
-            scores["interaction_r"] = perturbation_interactions(learn, halves, one.test, delta)
+            if method in interactions:
+                scores["interaction_r"] = interactions[method]
             if compare is not None:
                 scores = scores.join(pd.DataFrame(compare(one.test, delta)))
             rows.append(scores)

@@ -121,3 +121,11 @@ def test_cell_metrics_against_their_definitions(rng):
     assert found["e_distance"] == pytest.approx(energy_distance(x[:, 0], y[:, 0]) ** 2)
     assert found["energy_gain"] == pytest.approx(0)
     assert perturbation_cell_metrics(x, x, y)["mmd2"] == pytest.approx(0)
+
+
+def test_interactions_are_judged_on_other_cells(screen):
+    found = sct.evaluate.perturbation(screen, split="leave_one_combination_out")
+    r = found.conditions.groupby("method")["interaction_r"].mean()
+    # the additive model's guess is the noise of one half, which the other half does not share
+    assert np.isnan(r["additive"]) or abs(r["additive"]) < 0.2
+    assert np.isfinite(r["sctabnet"])

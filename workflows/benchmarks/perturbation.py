@@ -23,7 +23,7 @@ from sctabnet.evaluate.perturbation_splits import SPLITS
 COLUMNS = [
     "explained", "gap_closed", "l2", "mae", "pearson_delta", "pearson_centroid", "weighted_r2",
     "norm_ratio", "pds_l1", "pds_l2", "pds_cosine", "centroid_accuracy", "direction", "de_overlap",
-    "interaction_r",
+    "interaction_r", "energy_gain", "mmd2", "variance_ratio",
 ]  # fmt: skip
 
 
@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--layer")
     parser.add_argument("--init", help="folder of a pretrained model")
     parser.add_argument("--splits", nargs="*", default=list(SPLITS[:3]))
+    parser.add_argument("--cells", type=int, default=0, help="also compare cells, so many each")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", default="workflows/benchmarks/results")
     parser.add_argument("--name", help="stem of the files to write")
@@ -84,6 +85,7 @@ def _runs(options: argparse.Namespace) -> list[tuple[str, Any, str, dict[str, An
             "context_keys": options.context_keys,
             "batch_key": options.batch_key,
             "layer": options.layer,
+            "cells": options.cells,
             "init": None if options.init is None else sct.Model.load(options.init),
         }
         title = Path(options.data).stem
