@@ -100,7 +100,7 @@ def _choose_gate(
         losses[gate] = _losses(logits / np.exp(best.x), labels)
     gate = min(losses, key=lambda g: losses[g].mean())
     gain = losses[0.0] - losses[gate]
-    if gain.mean() <= gain.std(ddof=1) / np.sqrt(len(gain)):
+    if len(gain) < 2 or gain.mean() <= gain.std(ddof=1) / np.sqrt(len(gain)):
         gate = 0.0
     return gate, {
         "log_loss_wide": float(losses[0.0].mean()),

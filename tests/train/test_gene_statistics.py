@@ -20,7 +20,7 @@ def test_means_run_over_the_cells_that_measured_a_gene():
     for adata, rows, columns in (
         (first, slice(0, 30), slice(0, 12)),
         (second, slice(30, 80), slice(6, 20)),
-    ):  # noqa: E501
+    ):
         counts = adata.X.toarray().astype(float)
         values[rows, columns] = np.log1p(counts / counts.sum(1, keepdims=True) * 1e4)
     np.testing.assert_allclose(mean, np.nanmean(values, 0), rtol=1e-4)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from sctabnet.data.corpus import Corpus
+from sctabnet.model.model import Model
+from sctabnet.train.calibrate import calibrate
+from sctabnet.train.choices import Choices
+
+
+@pytest.fixture
+def corpus(cells):
+    return Corpus.open(cells, labels_key="cell_type")
+
+
+def model_of(corpus, **options):
+    """A network that says whatever is put into its label head."""
+    config = Choices.given(n_d=8, n_a=8, n_steps=2, **options).model
+    return Model(config, corpus.vocabulary, labels=corpus.labels)
+
+
+def truthful_logits(labels, scale, rng):
+    """Logits of which the softmax at ``scale`` is the true distribution of the labels."""
+    logits = rng.normal(0, 1.5, (len(labels), 3))
+    probability = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    drawn = np.array([rng.choice(3, p=p) for p in probability])
+    # move each row so that its drawn label becomes the cell's own
+    for i, (label, old) in enumerate(zip(labels, drawn, strict=True)):
+        logits[i, [label, old]] = logits[i, [old, label]]
+    return logits * scale
+
+
+class Spoken(torch.nn.Module):
+    """Stands for a term of the label head: gives the next rows of fixed logits."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits, self.position = torch.as_tensor(logits, dtype=torch.float32), 0
+
+    def forward(self, rows, *_):
+        start, self.position = self.position, self.position + len(rows)
+        return self.logits[start : self.position]
+
+
+@pytest.fixture
+def speak(monkeypatch):
+    """Make the two terms of a model's label head say what is given."""
+
+    def put(model, wide, deep):
+        def predict(minibatches, **_):
+            for minibatch in minibatches:
+                rows = minibatch.row_ids
+                encoded = SimpleNamespace(embedding=rows)
+                yield minibatch, SimpleNamespace(tokens=rows, encoded=encoded)
+
+        monkeypatch.setattr(model, "predict", predict)
+        model.network.labels.deep = Spoken(deep)
+        spoken = Spoken(wide)
+        monkeypatch.setattr(model.network.labels, "wide_logits", lambda *given: spoken(*given))
+
+    return put
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
+def test_temperature_finds_the_scale_of_the_logits(corpus, speak, scale):
+    rng = np.random.default_rng(0)
+    rows = np.tile(np.arange(240), 8)
+    logits = truthful_logits(corpus.label_codes[rows], scale, rng)
+    model = model_of(corpus, deep=False)
+    speak(model, logits, logits)
+    result = calibrate(model, corpus, rows, None)
+    assert result["temperature"] == pytest.approx(scale, rel=0.08)
+    assert result["n_calibration_cells"] == len(rows)
+    probability = model.calibration.probability(float(model.network.labels.log_temperature))
+    correct = probability.argmax(1) == corpus.label_codes[rows]
+    assert probability.max(1).mean() == pytest.approx(correct.mean(), abs=0.02)
+
+
+def test_the_gate_stays_shut_where_the_second_term_adds_nothing(corpus, speak):
+    rng = np.random.default_rng(0)
+    rows = np.arange(240)
+    wide = truthful_logits(corpus.label_codes, 1.0, rng)
+    model = model_of(corpus)
+    with torch.no_grad():
+        model.network.labels.gate.fill_(0.7)
+    speak(model, wide, rng.normal(size=(240, 3)))
+    result = calibrate(model, corpus, rows, None)
+    assert result["gate"] == 0 and model.network.labels.gate.item() == 0
+    assert result["log_loss"] <= result["log_loss_wide"]
+
+
+def test_the_gate_opens_where_the_second_term_knows_more(corpus, speak):
+    rng = np.random.default_rng(0)
+    rows = np.arange(240)
+    wide = truthful_logits(corpus.label_codes, 1.0, rng)
+    deep = 2.0 * np.eye(3)[corpus.label_codes] + rng.normal(0, 0.5, (240, 3))
+    model = model_of(corpus)
+    speak(model, wide, deep)
+    result = calibrate(model, corpus, rows, None)
+    assert result["gate"] > 0 and model.network.labels.gate.item() == pytest.approx(result["gate"])
+    assert result["log_loss"] < 0.8 * result["log_loss_wide"]
+    logits = wide + result["gate"] * deep
+    np.testing.assert_allclose(model.calibration.logits, logits, rtol=1e-5, atol=1e-5)
+
+
+def test_a_second_term_that_says_the_same_cannot_win_by_its_scale(corpus, speak):
+    rng = np.random.default_rng(0)
+    wide = truthful_logits(corpus.label_codes, 0.3, rng)
+    model = model_of(corpus)
+    speak(model, wide, wide)
+    assert calibrate(model, corpus, np.arange(240), None)["gate"] == 0
+
+
+def test_one_held_out_cell_is_no_evidence(corpus, speak):
+    model = model_of(corpus)
+    speak(model, np.zeros((1, 3)), 5 * np.eye(3)[corpus.label_codes[:1]])
+    assert calibrate(model, corpus, np.arange(1), None)["gate"] == 0
