@@ -113,7 +113,7 @@ def simulate_perturbation(
     designs: list[tuple[tuple[int, ...], float]] = [((), 0.0)]
     designs += [((t,), dose) for t in range(n_targets) for dose in doses]
     designs += [(pair, doses[0]) for pair in pairs]
-    interaction = {
+    interaction: dict[tuple[int, ...], NDArray[np.float64]] = {
         pair: rng.normal(0.0, _INTERACTION, n_genes) * (rng.random(n_genes) < _INTERACTING_GENES)
         for pair in pairs
     }
@@ -128,7 +128,7 @@ def simulate_perturbation(
                     / (1 + dose)
                     * (shift_g + (response_cr[c] * uses_tr[t]) @ program_rg + private_tg[t])
                 )
-            effect_g += interaction.get(members, 0.0)  # type: ignore[call-overload]
+            effect_g += interaction.get(members, np.zeros(n_genes))
             n = cells_per_condition if members else n_control
             batch_n = np.arange(n) % n_batches
             log_ng = base_cg[c] + effect_g + batch_bg[batch_n]

@@ -70,8 +70,8 @@ def perturbation_metrics(
         "pearson_centroid": _pearson(predicted_qg - centroid_qg, truth_qg - centroid_qg),
         "norm_ratio": np.linalg.norm(delta, axis=1) / np.linalg.norm(true_delta, axis=1),
     }
-    names = ("pearson_delta_top20", "l2_top20", "weighted_r2", "centroid_accuracy")
-    names += ("direction", "de_overlap", "n_significant", "pds_l1", "pds_l2", "pds_cosine")
+    names = ["pearson_delta_top20", "l2_top20", "weighted_r2", "centroid_accuracy"]
+    names += ["direction", "de_overlap", "n_significant", "pds_l1", "pds_l2", "pds_cosine"]
     out |= {name: np.full(n, np.nan) for name in names}
     for q in range(n):
         top = np.argsort(-np.abs(z[q]), kind="stable")[:_TOP]
