@@ -19,7 +19,7 @@ _PLAIN = (
     (r".*does not accept option '(.+)'", r"Unknown option --\1"),
     (r"argument subcommand: invalid choice: '(.+?)'.*", r"Unknown verb \1"),
     (r'expected "subcommand".*', "There is no verb"),
-    (r"the following arguments are required: (?:\w+\.)?(.+)", r"Missing option --\1"),
+    (r"the following arguments are required: (.+)", r"Missing \1"),
     (r'Parser key "(.+?)":\s*Expected a <class \'(.+?)\'>\. Got value: (.*)',
      r"--\1 must be of type \2. Found \3"),
     (r'Parser key "(.+?)":\s*Expected a typing.Literal(.+?)\. Got value: (.*)',
@@ -46,6 +46,9 @@ class Parser(jsonargparse.ArgumentParser):
         program = self.prog.replace(" [options]", "")
         for pattern, plain in _PLAIN:
             message = re.sub(pattern, plain, message, flags=re.DOTALL)
+        if message.startswith("Missing "):
+            names = [name.rpartition(".")[2] for name in message.split()[1:]]
+            message = f"Missing option --{' --'.join(names)}"
         raise InputError(f"{message.rstrip('. ')}.{self._closest(message)} See {program} --help.")
 
     def _closest(self, message: str) -> str:

@@ -64,7 +64,7 @@ def demo(
     print("2/4 learn the labels")
     model = finetune(reference, init=pretrained, labels_key=labels_key, layer=layer, seed=seed)
     print(f"3/4 transfer them onto {query.n_obs} held-out cells")
-    tl.transfer_labels(query, model, layer=layer, coverage=0.9)
+    tl.transfer_labels(query, model, layer=layer, coverage=0.9, overwrite=True)
     tl.embed(query, model, layer=layer)
     print("4/4 rank genes")
     tl.gene_importance(query, model, layer=layer)

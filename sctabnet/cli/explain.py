@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Literal
 
 from sctabnet import _checks, get, tl
+from sctabnet._keys import Keys
 from sctabnet.cli._files import read_h5ad, write_h5ad
 from sctabnet.model.model import Model
 
@@ -45,8 +46,8 @@ def explain(
         key_added=key_added,
     )
     write_h5ad(adata, out)
-    for name, genes in get.importance_df(adata, n_genes=8, key=key_added).groupby(
-        "group", sort=False
-    ):
-        print(f"{name}: {', '.join(genes['gene'])}")
+    if Keys(key_added).importance in adata.uns:
+        best = get.importance_df(adata, n_genes=8, key=key_added)
+        for name, genes in best.groupby("group", sort=False):
+            print(f"{name}: {', '.join(genes['gene'])}")
     print(f"wrote {out}")

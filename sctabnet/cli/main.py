@@ -74,13 +74,17 @@ def _short_warnings() -> Iterator[None]:
     """Show our own warnings, one line each and once; those of libraries are for developers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.filterwarnings("once", category=UserWarning, module="sctabnet")
-        warnings.showwarning = _show  # type: ignore[assignment]
+        warnings.filterwarnings("always", category=UserWarning, module="sctabnet")
+        shown = set()
+
+        def show(message: Warning | str, *_: Any) -> None:
+            line = f"sctabnet: {' '.join(str(message).split())}"
+            if line not in shown:
+                print(line, file=sys.stderr)
+            shown.add(line)
+
+        warnings.showwarning = show  # type: ignore[assignment]
         yield
-
-
-def _show(message: Warning | str, *_: Any) -> None:
-    print(f"sctabnet: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 if __name__ == "__main__":

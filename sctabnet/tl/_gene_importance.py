@@ -157,7 +157,9 @@ def gene_importance(
         result.obs[column] = per_cell[column].array
     result.var[keys.importance] = overall
     result.varm[keys.importance] = per_group
-    result.uns[keys.importance] = ranked | {"groups": names, "params": made}
+    result.uns.pop(keys.importance, None)
+    if len(kept):  # without a group there is nothing to rank: h5ad has no table without columns
+        result.uns[keys.importance] = ranked | {"groups": names, "params": made}
     for step, layer_blocks in enumerate(zip(*blocks, strict=True)):
         name = keys.attention if step == 0 else keys.attention_step(step)
         result.layers[name] = sp.csr_matrix(sp.vstack(layer_blocks))
