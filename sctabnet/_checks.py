@@ -142,12 +142,42 @@ def check_has_labels(labels: Collection[str]) -> None:
         )
 
 
+def check_labels(wanted: Sequence[str], labels: Collection[str]) -> None:
+    """Raise unless the labels that a model is restricted to are at least two of its own."""
+    strangers = [label for label in wanted if label not in labels]
+    if strangers or isinstance(wanted, str) or len(set(wanted)) < 2:
+        odd = strangers[0] if strangers and not isinstance(wanted, str) else str(wanted)
+        raise MissingKeyError(
+            f"labels must be at least two of the model's labels: {_names(labels)}. "
+            f"Found {wanted if isinstance(wanted, str) else list(wanted)}.{_closest(odd, labels)}"
+        )
+
+
 def check_groups(column: Any, groupby: str) -> None:
     """Raise if a column of ``obs`` holds measurements instead of groups."""
     if getattr(column.dtype, "kind", "O") == "f":
         raise InputError(
             f"groupby={groupby!r} must hold groups of cells. Found numbers of type "
             f"{column.dtype}. Pass a categorical column, or bin the numbers first."
+        )
+
+
+def check_certifiable(
+    groups: Sequence[str] | None, labels: Collection[str], *, trained_on_these: bool
+) -> None:
+    """Raise unless groups of cells are known labels of a model that has not seen the cells."""
+    if groups is None or len(set(groups) & set(labels)) < 2:
+        found = "no groupby" if groups is None else f"groups {_names(groups)}"
+        raise InputError(
+            "certify=True compares the model's answers with known labels. Found "
+            f"{found}; the model's labels are {_names(labels)}. "
+            "Pass groupby=... with the column of known labels."
+        )
+    if trained_on_these:
+        raise InputError(
+            "certify=True needs cells that the model has not seen in training, else noise that it "
+            "learned by heart counts as evidence. Found the very cells that it was trained on. "
+            "Hold cells out before training, and certify on them."
         )
 
 
@@ -223,7 +253,8 @@ def check_shared_genes(
         query, model = [str(gene) for gene in query], list(model)
         has, wants = _id_kind(query), _id_kind(model)
         advice = (
-            f"The data have {has}, the model has {wants}: set adata.var_names to {wants}."
+            f"The data have {has}, the model has {wants}: set adata.var_names to {wants}, by "
+            f"sctabnet.tl.resolve_genes(adata, table, model=model{_across_species(has, wants)})."
             if has != wants
             else "Give data of the species and gene ids that the model was trained on."
         )
@@ -254,6 +285,12 @@ def _closest(word: str, words: Iterable[str]) -> str:
     by_lower = {str(w).lower(): str(w) for w in words}
     close = difflib.get_close_matches(word.lower(), by_lower, n=1)
     return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
+
+
+def _across_species(has: str, wants: str) -> str:
+    """Return the argument that translates between species, where the kinds of ids tell two."""
+    species = [next((w for w in ("mouse", "another") if w in kind), "") for kind in (has, wants)]
+    return "" if species[0] == species[1] else ", orthologs=table_of_orthologs"
 
 
 def _id_kind(ids: Sequence[str]) -> str:
