@@ -62,6 +62,56 @@ class Keys:
         return f"{self.prefix}_confidence"
 
     @property
+    def margin(self) -> str:
+        """``obs``: probability of the label less that of the next."""
+        return f"{self.prefix}_margin"
+
+    @property
+    def majority_label(self) -> str:
+        """``obs``: the label that most cells of the cell's cluster have."""
+        return f"{self.prefix}_majority_label"
+
+    @property
+    def majority_share(self) -> str:
+        """``obs``: share of the cluster's cells that have it."""
+        return f"{self.prefix}_majority_share"
+
+    @property
+    def cluster(self) -> str:
+        """``obs``: the clusters that were voted in, where they were made for it."""
+        return f"{self.prefix}_cluster"
+
+    @property
+    def ontology_label(self) -> str:
+        """``obs``: name of the deepest Cell Ontology term that is safe to say."""
+        return f"{self.prefix}_ontology_label"
+
+    @property
+    def ontology_term(self) -> str:
+        """``obs``: its identifier, such as ``CL:0000084``."""
+        return f"{self.prefix}_ontology_term"
+
+    @property
+    def ontology_confidence(self) -> str:
+        """``obs``: calibrated probability of that term."""
+        return f"{self.prefix}_ontology_confidence"
+
+    @property
+    def gene_name(self) -> str:
+        """``var``: name of the column before its gene was resolved."""
+        return f"{self.prefix}_gene_name"
+
+    @property
+    def gene_match(self) -> str:
+        """``var``: how the gene was found, or why not."""
+        return f"{self.prefix}_gene_match"
+
+    @property
+    def gene_candidates(self) -> str:
+        """``var``: genes that an ambiguous name could mean, joined by ``|``."""
+        return f"{self.prefix}_gene_candidates"
+
+    @property
     def unknown(self) -> str:
         """``obs``: bool, none of the known types."""
         return f"{self.prefix}_unknown"
@@ -95,6 +145,16 @@ class Keys:
     def importance(self) -> str:
         """``var``: global; ``varm``: (genes, groups); ``uns``: ``rank_genes_groups`` layout."""
         return f"{self.prefix}_importance"
+
+    @property
+    def importance_se(self) -> str:
+        """``var`` and ``varm``: standard error of the importance over cells."""
+        return f"{self.importance}_se"
+
+    @property
+    def importance_group(self) -> str:
+        """``var``: the most important of the genes that are co-expressed with the gene."""
+        return f"{self.importance}_group"
 
     @property
     def importance_qvalue(self) -> str:

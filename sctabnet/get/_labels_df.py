@@ -8,7 +8,7 @@ from sctabnet._keys import Keys
 
 
 def labels_df(adata: AnnData, *, key: str = "sctabnet") -> pd.DataFrame:
-    """Return label, confidence and unknown flag of every cell.
+    """Return label, confidence, margin and unknown flag of every cell.
 
     Parameters
     ----------
@@ -19,8 +19,9 @@ def labels_df(adata: AnnData, *, key: str = "sctabnet") -> pd.DataFrame:
 
     Returns
     -------
-    Data frame with one row per cell and the columns ``label``, ``confidence``, ``unknown`` and,
-    where label sets were asked for, ``label_set``.
+    Data frame with one row per cell and the columns ``label``, ``confidence``, ``margin``,
+    ``unknown`` and, where they were asked for, ``label_set``, ``majority_label``,
+    ``majority_share``, ``ontology_label``, ``ontology_term``, ``ontology_confidence``.
 
     Raises
     ------
@@ -32,8 +33,14 @@ def labels_df(adata: AnnData, *, key: str = "sctabnet") -> pd.DataFrame:
     columns = {
         "label": keys.label,
         "confidence": keys.confidence,
+        "margin": keys.margin,
         "unknown": keys.unknown,
         "label_set": keys.label_set,
+        "majority_label": keys.majority_label,
+        "majority_share": keys.majority_share,
+        "ontology_label": keys.ontology_label,
+        "ontology_term": keys.ontology_term,
+        "ontology_confidence": keys.ontology_confidence,
     }
     present = {name: slot for name, slot in columns.items() if slot in adata.obs}
     return pd.DataFrame({name: adata.obs[slot] for name, slot in present.items()})

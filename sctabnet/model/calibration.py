@@ -13,7 +13,7 @@ from torch import Tensor
 class Calibration:
     """What the model said about reference cells that it was not trained on.
 
-    Temperature, unknown threshold and conformal quantiles are all functions of these two arrays,
+    Temperature, unknown threshold and conformal quantiles are all functions of these arrays,
     so any coverage can be asked for after training.
 
     Parameters
@@ -22,10 +22,14 @@ class Calibration:
         float32 (m, c), before temperature.
     labels
         int64 (m,), true label codes.
+    distances
+        float32 (m,), squared distance to the nearest type; NaN for cells that the types' centres
+        were learned from. None for a model without distances.
     """
 
     logits: Tensor
     labels: Tensor
+    distances: Tensor | None = None
 
     def probability(self, log_temperature: float) -> np.ndarray:
         """Return calibrated probabilities (m, c), float64."""

@@ -21,6 +21,7 @@ from sctabnet.model.card import card
 from sctabnet.model.folder import read_folder, write_folder
 from sctabnet.model.model_config import ModelConfig
 from sctabnet.model.network import Network, Prediction
+from sctabnet.model.type_distance import TypeDistance
 
 
 class Model:
@@ -55,6 +56,7 @@ class Model:
         self.covariates = {key: tuple(levels) for key, levels in (covariates or {}).items()}
         self.history = [dict(entry) for entry in history]
         self.calibration: Calibration | None = None
+        self.type_distance: TypeDistance | None = None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.network = Network(
@@ -127,6 +129,11 @@ class Model:
         if self.calibration is not None:
             tensors["calibration.logits"] = self.calibration.logits.contiguous()
             tensors["calibration.labels"] = self.calibration.labels.contiguous()
+            if self.calibration.distances is not None:
+                tensors["calibration.distances"] = self.calibration.distances.contiguous()
+        if self.type_distance is not None:
+            tensors["type_distance.axes"] = self.type_distance.axes.contiguous()
+            tensors["type_distance.centres"] = self.type_distance.centres.contiguous()
         config = {"model": self.config.to_dict(), "history": self.history}
         labels: dict[str, Any] = {"labels": list(self.labels), "covariates": self.covariates}
         if self.network.perturb is not None:
@@ -163,7 +170,13 @@ class Model:
         tensors = load(files["model.safetensors"])
         if "calibration.logits" in tensors:
             model.calibration = Calibration(
-                tensors.pop("calibration.logits"), tensors.pop("calibration.labels")
+                tensors.pop("calibration.logits"),
+                tensors.pop("calibration.labels"),
+                tensors.pop("calibration.distances", None),
+            )
+        if "type_distance.axes" in tensors:
+            model.type_distance = TypeDistance(
+                tensors.pop("type_distance.axes"), tensors.pop("type_distance.centres")
             )
         if "perturbation" in labels:
             model.network.perturb = PerturbHead.from_spec(labels["perturbation"])

@@ -1,19 +1,28 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from tqdm.auto import tqdm
+from scipy.special import softmax
 
 from sctabnet import _checks
 from sctabnet._keys import Keys
-from sctabnet._settings import settings
 from sctabnet._value_kind import ValueKind
+from sctabnet.data.cell_ontology import CellOntology
 from sctabnet.model.model import Model
+from sctabnet.tl._judge_cells import judge_cells
 from sctabnet.tl._open_query import open_query
+from sctabnet.tl._overclusters import check_clustering_installed, overclusters
 from sctabnet.tl._params import params
-from sctabnet.uncertainty.conformal_sets import conformal_sets
-from sctabnet.uncertainty.unknown_threshold import unknown_threshold
+from sctabnet.uncertainty.back_off import BackOff
+from sctabnet.uncertainty.label_judge import LabelJudge
+from sctabnet.uncertainty.majority_vote import majority_vote
+
+_SAFE = 0.9  # share of cells whose ontology term holds the true label, where none is asked for
 
 
 def transfer_labels(
@@ -22,9 +31,14 @@ def transfer_labels(
     *,
     layer: str | None = None,
     value_kind: ValueKind | None = None,
+    labels: Sequence[str] | None = None,
     false_positive_rate: float = 0.05,
     coverage: float | None = None,
     probability: bool = False,
+    embedding: bool = False,
+    majority_voting: Literal[True] | str | None = None,
+    ontology: CellOntology | str | Path | None = None,
+    ontology_terms: Mapping[str, str] | None = None,
     key_added: str = "sctabnet",
     overwrite: bool = False,
     copy: bool = False,
@@ -34,19 +48,33 @@ def transfer_labels(
     Parameters
     ----------
     adata
-        Cells to annotate; in memory or backed. Their matrix is not changed.
+        Cells to annotate; in memory or backed, read in one pass. Their matrix is not changed.
+        Columns of ``obs`` with the model's covariates are used; a missing column or an unseen
+        level is "unknown", which the model was trained for.
     model
         Model with a label head, from :func:`sctabnet.finetune`.
     layer
         Layer to read, ``"raw"`` for ``.raw``, or None for ``X``.
     value_kind
         ``"counts"`` or ``"log1p"``, where you know it and the values leave doubt.
+    labels
+        Give only these of the model's labels; probabilities are renormalised over them.
     false_positive_rate
         Share of cells of known types that may be flagged as unknown.
     coverage
         Write label sets that hold the true label with this probability, or None.
     probability
         Write the probabilities of all labels too.
+    embedding
+        Write the embedding too, as :func:`sctabnet.tl.embed` does, in the same pass.
+    majority_voting
+        Column of ``obs`` with clusters that vote for one label each; True makes small Leiden
+        clusters of the embedding (needs ``pip install 'sctabnet[cluster]'``).
+    ontology
+        The Cell Ontology, or the path of ``cl.obo``: write the deepest term that is safe to say,
+        which holds the true label with probability ``coverage`` (0.9 if that is None).
+    ontology_terms
+        Term of each label that is itself no name or identifier in the ontology.
     key_added
         Prefix of the slots.
     overwrite
@@ -62,65 +90,128 @@ def transfer_labels(
         categorical, all labels of the reference in its order.
     ``adata.obs[key_added + "_confidence"]``
         float32, calibrated probability of that label.
+    ``adata.obs[key_added + "_margin"]``
+        float32, by how much it exceeds the probability of the next label.
     ``adata.obs[key_added + "_unknown"]``
-        bool, confidence below what 5 % of known cells fall below.
+        bool, less like the known types than all but ``false_positive_rate`` of their cells.
     ``adata.obsm[key_added + "_label_set"]``, ``adata.obs[key_added + "_label_set"]``
         bool (cells, labels) and the labels joined by ``|``, with ``coverage``.
+    ``adata.obs[key_added + "_majority_label"]``, ``adata.obs[key_added + "_majority_share"]``
+        categorical, float32: the label that most cells of the cluster have, and their share, with
+        ``majority_voting``; with True also the clusters, ``adata.obs[key_added + "_cluster"]``.
+    ``adata.obs[key_added + "_ontology_label"]``, ``..._ontology_term``, ``..._ontology_confidence``
+        categorical, categorical, float32: name, identifier and calibrated probability of the
+        deepest safe term, with ``ontology``.
     ``adata.obsm[key_added + "_probability"]``
         float32 (cells, labels), with ``probability=True``.
+    ``adata.obsm["X_" + key_added]``
+        float32 (cells, n_d), with ``embedding=True``.
     ``adata.uns[key_added]``
         ``labels`` and ``params``.
 
     Raises
     ------
     ValueError, KeyError
-        If the data do not fit the model, the model has no labels, or a column exists already;
-        ``adata`` is unchanged then.
+        If the data do not fit the model, the model has no labels, a name is unknown, or a column
+        exists already; ``adata`` is unchanged then.
+    ImportError
+        If clusters are asked for and the package that makes them is not installed.
     """
     keys = Keys(key_added)
     _checks.check_has_labels(model.labels)
-    columns = [keys.label, keys.confidence, keys.unknown]
+    allowed = _allowed(model, labels)
+    if majority_voting is True:
+        check_clustering_installed()
+    elif majority_voting is not None:
+        _checks.check_obs_key(adata.obs.columns, majority_voting, argument="majority_voting")
+    known = CellOntology.load(ontology) if isinstance(ontology, str | Path) else ontology
+    terms = None if known is None else known.find_all(model.labels, ontology_terms)
+    columns = [keys.label, keys.confidence, keys.margin, keys.unknown]
     columns += [] if coverage is None else [keys.label_set]
+    columns += [] if majority_voting is None else [keys.majority_label, keys.majority_share]
+    columns += [keys.cluster] if majority_voting is True else []
+    if known is not None:
+        columns += [keys.ontology_label, keys.ontology_term, keys.ontology_confidence]
     _checks.check_slots_free(adata.obs.columns, columns, slot="obs", overwrite=overwrite)
     head, calibration = model.network.labels, model.calibration
     assert head is not None and calibration is not None, "a model with labels is calibrated"
-    held_out = calibration.probability(float(head.log_temperature))
-    threshold = unknown_threshold(held_out, false_positive_rate=false_positive_rate)
-    corpus = open_query(adata, model, layer=layer, value_kind=value_kind)
-    probabilities = np.zeros((corpus.n_cells, len(model.labels)), dtype=np.float32)
-    minibatches = corpus.minibatches(minibatch_size=settings.minibatch_size)
-    with tqdm(
-        total=corpus.n_cells, unit="cell", desc="annotate", disable=not settings.progress_bar
-    ) as bar:
-        for minibatch, prediction in model.predict(minibatches):
-            rows = minibatch.row_ids.cpu().numpy()
-            assert prediction.logits is not None, "a model with labels gives logits"
-            probabilities[rows] = head.probability(prediction.logits).cpu().numpy()
-            bar.update(len(rows))
-    codes, confidence = probabilities.argmax(1), probabilities.max(1)
-    labels = list(model.labels)
-    new = pd.DataFrame(index=adata.obs_names)
-    new[keys.label] = pd.Categorical.from_codes(codes, categories=labels)
-    new[keys.confidence] = confidence
-    new[keys.unknown] = confidence < threshold
-    sets = None
-    if coverage is not None:
-        sets = conformal_sets(
-            probabilities.astype(np.float64), held_out, calibration.labels.numpy(),
-            coverage=coverage,
+    judge = LabelJudge(
+        calibration, float(head.log_temperature), allowed,
+        false_positive_rate=false_positive_rate, coverage=coverage,
+    )  # fmt: skip
+    back_off = None
+    if known is not None and terms is not None:
+        back_off = BackOff(
+            known, terms, softmax(judge.logits, axis=1), judge.labels,
+            coverage=coverage or _SAFE,
         )  # fmt: skip
-        names = np.asarray(labels, dtype=object)
-        new[keys.label_set] = ["|".join(names[row]) for row in sets]
-    result = adata.copy() if copy else adata
-    for column in new:
-        result.obs[column] = new[column].array
-    if sets is not None:
-        result.obsm[keys.label_set] = sets
-    if probability:
-        result.obsm[keys.probability] = probabilities
+    corpus = open_query(adata, model, layer=layer, value_kind=value_kind)
+    found = judge_cells(
+        corpus, model, judge,
+        label_sets=coverage is not None, probability=probability,
+        embedding=embedding or majority_voting is True, back_off=back_off,
+    )  # fmt: skip
+
+    categories = pd.Index(model.labels)
+    new: dict[str, Any] = {
+        keys.label: pd.Categorical.from_codes(found.codes, categories),
+        keys.confidence: found.confidence,
+        keys.margin: found.margin,
+        keys.unknown: found.unknown,
+    }
+    if found.label_sets is not None:
+        names = np.asarray(model.labels, dtype=object)
+        new[keys.label_set] = ["|".join(names[row]) for row in found.label_sets]
+    if majority_voting is not None:
+        if majority_voting is True:
+            assert found.embedding is not None
+            clusters = overclusters(found.embedding)
+            new[keys.cluster] = pd.Categorical(clusters.astype(str))
+        else:
+            clusters = pd.factorize(adata.obs[majority_voting])[0].astype(np.int64)
+        winner, share = majority_vote(found.codes, clusters, len(model.labels))
+        new[keys.majority_label] = pd.Categorical.from_codes(winner, categories)
+        new[keys.majority_share] = share.astype(np.float32)
+    if known is not None and back_off is not None and found.term is not None:
+        said = [back_off.terms[i] for i in range(int(found.term.max()) + 1)]
+        named = pd.Index([known.names[term] for term in said])
+        new[keys.ontology_label] = pd.Categorical.from_codes(found.term, named)
+        new[keys.ontology_term] = pd.Categorical.from_codes(found.term, pd.Index(said))
+        for column in (keys.ontology_label, keys.ontology_term):
+            new[column] = new[column].remove_unused_categories()
+        new[keys.ontology_confidence] = found.term_confidence
+
+    result = adata
+    if copy:
+        result = adata.to_memory() if adata.isbacked else adata.copy()
+    for column, values in new.items():
+        result.obs[column] = values
+    if found.label_sets is not None:
+        result.obsm[keys.label_set] = found.label_sets
+    if found.probability is not None:
+        result.obsm[keys.probability] = found.probability
+    if embedding and found.embedding is not None:
+        result.obsm[keys.embedding] = found.embedding
+    alignment = corpus.alignments[0]
     made = params(
         "transfer_labels", model, layer=layer, coverage=coverage,
-        false_positive_rate=false_positive_rate, unknown_threshold=threshold,
+        false_positive_rate=false_positive_rate, unknown_threshold=judge.threshold,
+        restricted_to=None if labels is None else list(labels),
+        majority_voting=majority_voting,
+        ontology_threshold=None if back_off is None else back_off.threshold,
+        n_genes_shared=alignment.n_shared, n_genes_model=alignment.n_vocabulary,
     )  # fmt: skip
-    result.uns[keys.uns] = result.uns.get(keys.uns, {}) | {"labels": labels} | made
+    result.uns[keys.uns] = result.uns.get(keys.uns, {}) | {"labels": list(model.labels)} | made
+    colors = next((e["label_colors"] for e in model.history[::-1] if e.get("label_colors")), None)
+    if colors is not None:
+        result.uns[keys.label_colors] = list(colors)
     return result if copy else None
+
+
+def _allowed(model: Model, labels: Sequence[str] | None) -> Any:
+    """Return bool (c,), the labels that may be given."""
+    if labels is None:
+        return np.ones(len(model.labels), dtype=bool)
+    _checks.check_labels(labels, model.labels)
+    return np.isin(np.asarray(model.labels, dtype=object), list(labels))
+

@@ -25,6 +25,7 @@ from sctabnet.train.finetune_perturbation import finetune_perturbation
 from sctabnet.train.fit import fit
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.mean_attention import mean_attention
+from sctabnet.train.measure_distances import measure_distances
 from sctabnet.train.split_cells import split_cells
 from sctabnet.train.start_embeddings import start_embeddings
 from sctabnet.train.wide_path import WidePath
@@ -182,6 +183,7 @@ def finetune(  # noqa: PLR0913 (the public contract)
             wide_out_of_fold=logits,
         )
     result |= calibrate(model, corpus, validation, wide)
+    measure_distances(model, corpus, train, validation, random_state=seed)
     network.encoder.attention.copy_(mean_attention(model, corpus, validation))
     if wide is not None:
         wide.refit(corpus, labelled, random_state=seed)

@@ -31,7 +31,7 @@ def test_decisions_are_written_to_var(adata, table):
         "symbol", "previous symbol", "ambiguous", "unknown",
     ]  # fmt: skip
     assert adata.var["sctabnet_gene_candidates"].iloc[2] == "ENSG00000000001|ENSG00000000002"
-    assert (adata.X == before).all()
+    assert (before == adata.X).all()
     with pytest.raises(ValueError, match="already has"):
         sct.tl.resolve_genes(adata, table)
 

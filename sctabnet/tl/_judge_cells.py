@@ -1,0 +1,93 @@
+"""One pass over the cells, keeping per cell no more than was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from sctabnet._settings import settings
+from sctabnet.data.corpus import Corpus
+from sctabnet.model.model import Model
+from sctabnet.uncertainty.back_off import BackOff
+from sctabnet.uncertainty.label_judge import LabelJudge
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What :func:`judge_cells` found for n cells; None for what was not asked for."""
+
+    codes: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    margin: NDArray[np.float32]
+    unknown: NDArray[np.bool_]
+    label_sets: NDArray[np.bool_] | None
+    probability: NDArray[np.float32] | None
+    embedding: NDArray[np.float32] | None
+    term: NDArray[np.int64] | None
+    term_confidence: NDArray[np.float32] | None
+
+
+def judge_cells(
+    corpus: Corpus,
+    model: Model,
+    judge: LabelJudge,
+    *,
+    label_sets: bool,
+    probability: bool,
+    embedding: bool,
+    back_off: BackOff | None,
+) -> Judged:
+    """Apply a model to all cells of a corpus and judge them.
+
+    Parameters
+    ----------
+    corpus
+        n cells, aligned to the genes of the model.
+    model
+        Model with a label head.
+    judge
+        Turns logits into labels.
+    label_sets, probability, embedding
+        Which arrays of n rows to keep.
+    back_off
+        Chooses an ontology term for each cell, if given.
+    """
+    n_cells, n_labels = corpus.n_cells, len(model.labels)
+    result = Judged(
+        codes=np.zeros(n_cells, np.int64),
+        confidence=np.zeros(n_cells, np.float32),
+        margin=np.zeros(n_cells, np.float32),
+        unknown=np.zeros(n_cells, bool),
+        label_sets=np.zeros((n_cells, n_labels), bool) if label_sets else None,
+        probability=np.zeros((n_cells, n_labels), np.float32) if probability else None,
+        embedding=np.zeros((n_cells, model.config.encoder.n_d), np.float32) if embedding else None,
+        term=np.zeros(n_cells, np.int64) if back_off else None,
+        term_confidence=np.zeros(n_cells, np.float32) if back_off else None,
+    )
+    minibatches = corpus.minibatches(minibatch_size=settings.minibatch_size)
+    with tqdm(
+        total=n_cells, unit="cell", desc="annotate", disable=not settings.progress_bar
+    ) as bar:
+        for minibatch, prediction in model.predict(minibatches):
+            rows = minibatch.row_ids.cpu().numpy()
+            assert prediction.logits is not None, "a model with labels gives logits"
+            distances = None
+            if model.type_distance is not None:
+                distances = model.type_distance(prediction.tokens).cpu().numpy()
+            said = judge(prediction.logits.cpu().numpy(), distances)
+            result.codes[rows], result.unknown[rows] = said.codes, said.unknown
+            result.confidence[rows], result.margin[rows] = said.confidence, said.margin
+            if result.label_sets is not None:
+                result.label_sets[rows] = said.label_sets
+            if result.probability is not None:
+                result.probability[rows] = said.probability
+            if result.embedding is not None:
+                result.embedding[rows] = prediction.encoded.embedding.cpu().numpy()
+            if back_off is not None and result.term is not None:
+                assert result.term_confidence is not None
+                result.term[rows], result.term_confidence[rows] = back_off(said.probability)
+            bar.update(len(rows))
+    return result

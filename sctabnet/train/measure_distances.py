@@ -1,0 +1,89 @@
+"""Learn what cells of each known type look like, and how far held-out cells are from that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.sparse.linalg import LinearOperator, svds
+
+from sctabnet.data.corpus import Corpus
+from sctabnet.model.model import Model
+from sctabnet.model.type_distance import TypeDistance
+from sctabnet.train.log1p_matrix import log1p_matrix
+
+MAX_CELLS = 20_000
+N_AXES = 50
+SHRINKAGE = 0.3  # of the covariance within types towards a sphere
+
+
+def measure_distances(
+    model: Model,
+    corpus: Corpus,
+    train: NDArray[np.int64],
+    validation: NDArray[np.int64],
+    *,
+    random_state: int,
+) -> None:
+    """Set ``model.type_distance``, and the distances of the calibration's cells, in place.
+
+    Parameters
+    ----------
+    model
+        Calibrated: its calibration begins with the validation cells.
+    corpus
+        Where the cells are read from.
+    train
+        Rows that the axes and centres are learned from, at most 20,000 of them.
+    validation
+        Rows of the held-out cells that the calibration begins with, in its order.
+    random_state
+        Seed of the sample of rows.
+    """
+    assert model.calibration is not None, "only a calibrated model knows what to measure"
+    encoder = model.network.encoder
+    if len(train) > MAX_CELLS:
+        train = np.sort(np.random.default_rng(random_state).permutation(train)[:MAX_CELLS])
+    labels = corpus.label_codes[train]
+    x = log1p_matrix(corpus, train, encoder.mean)
+    mean, std = encoder.mean.double().numpy(), encoder.std.double().numpy()
+    axes = _principal_axes(sp.csr_array(x @ sp.diags_array(1 / std)), mean / std) / std[:, None]
+    # a type without a training cell takes the centre of all
+    centres = np.repeat(mean[:, None], len(model.labels), axis=1)
+    for label in np.unique(labels):
+        centres[:, label] = np.asarray(x[labels == label].mean(0)).ravel()
+    within = x @ axes - (centres.T @ axes)[labels]
+    covariance = within.T @ within / len(within)
+    sphere = np.trace(covariance) / max(len(covariance), 1) * np.eye(len(covariance))
+    root = np.linalg.cholesky((1 - SHRINKAGE) * covariance + SHRINKAGE * sphere)
+    axes = solve_triangular(root, axes.T, lower=True).T
+    distance = TypeDistance(torch.from_numpy(axes).float(), torch.from_numpy(centres).float())
+    distances = torch.full((len(model.calibration.labels),), torch.nan)
+    network = model.network.cpu()
+    where = torch.zeros(corpus.n_cells, dtype=torch.int64)
+    where[torch.from_numpy(validation)] = torch.arange(len(validation))
+    for minibatch in corpus.minibatches(validation):
+        found = distance(network.tokens(minibatch))
+        distances[where[minibatch.row_ids]] = found
+    model.type_distance = distance
+    model.calibration = replace(model.calibration, distances=distances)
+
+
+def _principal_axes(x: sp.csr_array, centre: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (g, k) orthonormal axes along which the rows of ``x`` vary most."""
+    n_axes = min(N_AXES, min(x.shape) - 1)
+    centred = LinearOperator(
+        shape=x.shape,
+        matvec=lambda v: x @ v - centre @ v,
+        rmatvec=lambda u: x.T @ u - centre * u.sum(),
+        matmat=lambda v: x @ v - (centre @ v)[None, :],
+        rmatmat=lambda u: x.T @ u - np.outer(centre, u.sum(0)),
+        dtype=np.float64,
+    )
+    start = np.random.default_rng(0).standard_normal(min(x.shape))
+    _, _, axes = svds(centred, k=n_axes, v0=start)
+    return np.ascontiguousarray(axes.T)
