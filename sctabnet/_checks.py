@@ -162,25 +162,6 @@ def check_groups(column: Any, groupby: str) -> None:
         )
 
 
-def check_certifiable(
-    groups: Sequence[str] | None, labels: Collection[str], *, trained_on_these: bool
-) -> None:
-    """Raise unless groups of cells are known labels of a model that has not seen the cells."""
-    if groups is None or len(set(groups) & set(labels)) < 2:
-        found = "no groupby" if groups is None else f"groups {_names(groups)}"
-        raise InputError(
-            "certify=True compares the model's answers with known labels. Found "
-            f"{found}; the model's labels are {_names(labels)}. "
-            "Pass groupby=... with the column of known labels."
-        )
-    if trained_on_these:
-        raise InputError(
-            "certify=True needs cells that the model has not seen in training, else noise that it "
-            "learned by heart counts as evidence. Found the very cells that it was trained on. "
-            "Hold cells out before training, and certify on them."
-        )
-
-
 def check_computed(existing: Collection[str], name: str, *, call: str) -> None:
     """Raise if a result is asked for that no call has computed yet."""
     if name not in existing:

@@ -214,4 +214,3 @@ def _allowed(model: Model, labels: Sequence[str] | None) -> Any:
         return np.ones(len(model.labels), dtype=bool)
     _checks.check_labels(labels, model.labels)
     return np.isin(np.asarray(model.labels, dtype=object), list(labels))
-

@@ -15,9 +15,9 @@ from sctabnet.data.minibatch import Minibatch
 from sctabnet.model.network import Network
 from sctabnet.nn.augment import augment
 from sctabnet.nn.normalise import normalise
+from sctabnet.train.consistency_regulariser import ConsistencyRegulariser
 from sctabnet.train.mask_regulariser import MaskRegulariser, TrainingStep
-from sctabnet.train.mask_regulariser_consistency import ConsistencyRegulariser
-from sctabnet.train.mask_regulariser_permutation import PermutationRegulariser
+from sctabnet.train.permutation_regulariser import PermutationRegulariser
 from sctabnet.train.trainer_config import TrainerConfig
 
 

@@ -13,7 +13,8 @@ def test_columns_of_the_transfer(annotated, cells, model):
         frame["label"], annotated.obs["sctabnet_label"], check_names=False
     )
     plain = sct.tl.transfer_labels(cells, model, copy=True, key_added="other")
-    assert list(sct.get.labels_df(plain, key="other")) == ["label", "confidence", "margin", "unknown"]
+    columns = list(sct.get.labels_df(plain, key="other"))
+    assert columns == ["label", "confidence", "margin", "unknown"]
 
 
 def test_what_was_not_computed_is_named(cells):
