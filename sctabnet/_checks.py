@@ -162,6 +162,16 @@ def check_groups(column: Any, groupby: str) -> None:
         )
 
 
+def check_certifiable(groups: Sequence[str], labels: Collection[str], *, seen: bool) -> None:
+    """Raise unless groups are known labels of a model that was not trained on the cells."""
+    if seen or len(set(groups) & set(labels)) < 2:
+        found = "the cells it was trained on" if seen else f"the groups {_names(groups)}"
+        raise InputError(
+            "certify=True compares the model with known labels of cells it has not seen. Found "
+            f"{found}. Pass groupby=... with labels among {_names(labels)}, on held-out cells."
+        )
+
+
 def check_computed(existing: Collection[str], name: str, *, call: str) -> None:
     """Raise if a result is asked for that no call has computed yet."""
     if name not in existing:

@@ -129,5 +129,5 @@ def annotated(cells: AnnData, model: Model) -> AnnData:
     adata = cells.copy()
     sct.tl.transfer_labels(adata, model, coverage=0.9, probability=True)
     sct.tl.embed(adata, model)
-    sct.tl.gene_importance(adata, model, attention=True)
+    sct.tl.gene_importance(adata, model, method="contribution", attention=True)
     return adata

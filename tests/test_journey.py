@@ -34,7 +34,7 @@ def test_real_blood_cells(split, tiny, tmp_path):
     sct.tl.transfer_labels(query, model, layer="raw", coverage=0.9)
     sct.tl.embed(query, model, layer="raw")
     with pytest.warns(UserWarning, match="fewer than 10 cells are not ranked: .*CD34"):
-        sct.tl.gene_importance(query, model, layer="raw")
+        sct.tl.gene_importance(query, model, layer="raw", method="contribution")
     score = sct.evaluate.labels(list(truth), list(query.obs["sctabnet_label"]))
     majority = truth.value_counts(normalize=True).iloc[0]
     assert score["accuracy"] > majority + 0.3

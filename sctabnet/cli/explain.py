@@ -14,7 +14,8 @@ def explain(
     out: str,
     groupby: str | None = None,
     layer: str | None = None,
-    method: Literal["contribution", "mask"] = "contribution",
+    method: Literal["contribution", "integrated_gradients", "mask", "permutation"] | None = None,
+    certify: bool = False,
     attention: bool = False,
     key_added: str = "sctabnet",
     overwrite: bool = False,
@@ -27,7 +28,8 @@ def explain(
         out: File (.h5ad) to write: the same cells with importances in .var, .varm and .uns.
         groupby: Column of .obs with groups of cells; the predicted labels if not given.
         layer: Layer to read; "raw" for .raw; X if not given.
-        method: What is ranked, contributions of the whole model or the attention masks.
+        method: What is ranked; by default what a deletion test on some of the cells favours.
+        certify: Add q-values; the cells must be new to the model and groupby their known labels.
         attention: Add every cell's attention as sparse layers.
         key_added: Prefix of the new slots.
         overwrite: Replace the output file.
@@ -42,6 +44,7 @@ def explain(
         groupby,
         layer=layer,
         method=method,
+        certify=certify,
         attention=attention,
         key_added=key_added,
     )

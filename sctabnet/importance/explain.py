@@ -15,7 +15,8 @@ from sctabnet.importance.contributions import contributions
 from sctabnet.model.model import Model
 from sctabnet.ops import row_index, segment_sum
 
-Method = Literal["contribution", "mask"]
+Method = Literal["contribution", "mask", "integrated_gradients"]
+PATH_STEPS = 8
 
 
 @dataclass(slots=True)
@@ -69,16 +70,18 @@ def explain(
     targets
         From row ids to the label that each cell is explained for, -1 for the predicted one.
     method
-        What ``value`` holds: contributions to the label's contrast, or the aggregate mask.
+        What ``value`` holds: contributions to the label's contrast, at the cell or averaged along
+        the way from the genes' means to it (8 points), or the aggregate mask.
     """
     network = model.network.eval()
     device = next(network.parameters()).device
     n_genes = len(model.vocabulary)
+    n_steps = PATH_STEPS if method == "integrated_gradients" else 1
     for cpu_minibatch in minibatches:
         minibatch = cpu_minibatch.to(device)
         cells = cpu_minibatch.row_ids.numpy()
         wanted = None if targets is None else torch.from_numpy(targets(cells)).to(device)
-        contribution, _, prediction = contributions(network, minibatch, wanted)
+        contribution, _, prediction = contributions(network, minibatch, wanted, n_steps=n_steps)
         tokens, encoded = prediction.tokens, prediction.encoded
         aggregate = encoded.aggregate_mask(tokens.offsets)
         masks = torch.stack([aggregate, *encoded.masks], 1).detach()

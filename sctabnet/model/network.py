@@ -74,7 +74,12 @@ class Network(nn.Module):
         self.perturb: PerturbHead | None = None
 
     def forward(
-        self, minibatch: Minibatch, *, epoch: int | None = None, x: Tensor | None = None
+        self,
+        minibatch: Minibatch,
+        *,
+        epoch: int | None = None,
+        x: Tensor | None = None,
+        hold_masks: bool = False,
     ) -> Prediction:
         """Encode cells and, with a label head, give their logits.
 
@@ -86,9 +91,12 @@ class Network(nn.Module):
             Number of the training epoch, which keys the dropped covariates; None drops none.
         x
             (nnz,) normalised values in place of those of the minibatch, for gradients.
+        hold_masks
+            Pass no gradient through the masks, as if they were given.
         """
         tokens = self._tokenise(minibatch, normalise(minibatch) if x is None else x, None)
-        encoded = self.encoder(tokens, self._covariates(minibatch, epoch), _padding(minibatch))
+        covariates = self._covariates(minibatch, epoch)
+        encoded = self.encoder(tokens, covariates, _padding(minibatch), hold_masks=hold_masks)
         logits = None
         if self.labels is not None:
             logits = self.labels(encoded.embedding, tokens, self.encoder.mean)

@@ -42,15 +42,12 @@ class EncoderOutput:
         (n, s), the share of step s in the embedding, TabNet's eta_s normalised over steps.
     sparsity
         Scalar, mean entropy of the masks over steps and cells (TabNet's L_sparse).
-    whole
-        (n, 2 * width), the sum over all genes that the first attention state is made of.
     """
 
     embedding: Tensor
     masks: list[Tensor]
     step_weights: Tensor
     sparsity: Tensor
-    whole: Tensor
 
     def aggregate_mask(self, offsets: Tensor) -> Tensor:
         """Return the step-weighted mask (k,), which sums to 1 over each cell's list."""
@@ -181,7 +178,12 @@ class GeneEncoder(nn.Module):
             nn.init.zeros_(self.covariates.weight)
 
     def forward(
-        self, tokens: Tokens, covariates_nd: Tensor | None = None, weights_n: Tensor | None = None
+        self,
+        tokens: Tokens,
+        covariates_nd: Tensor | None = None,
+        weights_n: Tensor | None = None,
+        *,
+        hold_masks: bool = False,
     ) -> EncoderOutput:
         """Encode n cells.
 
@@ -193,6 +195,8 @@ class GeneEncoder(nn.Module):
             (n, covariate_dim) summed covariate embeddings, or None.
         weights_n
             (n,) cells of weight 0 enter no batch statistic; None means all count.
+        hold_masks
+            Pass no gradient through the masks, as if they were given.
         """
         config, alpha = self.config, ALPHA[self.config.mask]
         indices, offsets, table = tokens.indices, tokens.offsets, self.embeddings()
@@ -210,6 +214,8 @@ class GeneEncoder(nn.Module):
             bias = self.biases[step]().squeeze(1) + log_prior
             logits = gene_dot(query, keys, indices, offsets, bias)
             mask = ragged_entmax(logits if prior is None else prior * logits, offsets, alpha)
+            if hold_masks:
+                mask = mask.detach()
             if step + 1 < config.n_steps:
                 relaxed = config.gamma - mask
                 prior = relaxed if prior is None else prior * relaxed
@@ -233,7 +239,6 @@ class GeneEncoder(nn.Module):
             masks=masks,
             step_weights=step_weights,
             sparsity=sparsity,
-            whole=whole,
         )
 
     def _centre(self, tokens: Tokens, table: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,16 +14,30 @@ from sctabnet import _checks
 from sctabnet._keys import Keys
 from sctabnet._settings import settings
 from sctabnet._value_kind import ValueKind
+from sctabnet.data.corpus import Corpus
 from sctabnet.genes.align import align
-from sctabnet.importance.explain import Explanation, explain
+from sctabnet.importance.certificate import certificate
+from sctabnet.importance.choose_readout import READOUTS, choose_readout
+from sctabnet.importance.equivalent_genes import equivalent_genes
+from sctabnet.importance.explain import explain
+from sctabnet.importance.grouped_expression import GroupedExpression
 from sctabnet.importance.grouped_importance import GroupedImportance
+from sctabnet.importance.matrix_of import matrix_of
+from sctabnet.importance.permutation_readout import permutation_readout
+from sctabnet.importance.sample_rows import sample_rows
+from sctabnet.importance.strata_of import strata_of
 from sctabnet.importance.top_genes import top_genes
 from sctabnet.model.model import Model
+from sctabnet.tl._attention_blocks import attention_blocks
 from sctabnet.tl._open_query import open_query
 from sctabnet.tl._params import params
 from sctabnet.tl._ranked_genes import ranked_genes
 
+METHODS = (*READOUTS, "permutation")
 MIN_CELLS = 10
+N_TESTED = 128
+N_COMPARED = 1000
+N_CERTIFIED = 3000
 
 
 def gene_importance(
@@ -33,12 +47,13 @@ def gene_importance(
     *,
     layer: str | None = None,
     value_kind: ValueKind | None = None,
-    method: Literal["contribution", "mask"] = "contribution",
+    method: Literal["contribution", "integrated_gradients", "mask", "permutation"] | None = None,
+    certify: bool = False,
     attention: bool = False,
     key_added: str = "sctabnet",
     copy: bool = False,
 ) -> AnnData | None:
-    """Rank genes by what they contribute to the model's answer, globally and per group.
+    """Rank genes by what they add to the model's answer, globally and per group.
 
     Parameters
     ----------
@@ -54,8 +69,18 @@ def gene_importance(
     value_kind
         ``"counts"`` or ``"log1p"``, where you know it and the values leave doubt.
     method
-        ``"contribution"``: value times gradient of the label's contrast, through the whole model,
-        the wide path included. ``"mask"``: mean attention, which speaks of the TabNet term only.
+        ``"contribution"``: difference of the value to the gene's mean, times the derivative of the
+        label's contrast (its logit less the mean of the others) with the masks held; the wide path
+        is included. ``"integrated_gradients"``: the same along the way from the means to the cell,
+        through the masks. ``"permutation"``: what is lost from the contrast if the gene's values
+        are permuted across cells of a batch, one gene at a time, on at most 512 cells. ``"mask"``:
+        mean attention, which speaks of the TabNet term only. None takes the one of contribution,
+        integrated gradients and mask after whose deletions in some of the cells the model is least
+        sure of its answers.
+    certify
+        Add q-values: is the model's use of a gene rewarded on these cells? They must be cells that
+        it was not trained on, and ``groupby`` their known labels. The false discovery rate holds
+        for genes that are unrelated to labels *and* to other genes.
     attention
         Write every cell's attention as CSR layers, aggregate and per step.
     key_added
@@ -67,16 +92,23 @@ def gene_importance(
     -------
     Returns ``None`` if ``copy=False``, else the AnnData. Sets the following fields:
 
-    ``adata.var[key_added + "_importance"]``
-        float32, share of the summed absolute contributions; NaN for genes that the model does not
-        know.
-    ``adata.varm[key_added + "_importance"]``
-        float32 (genes, groups), mean contribution; NaN for genes that the model does not know and
-        for groups of fewer than 10 cells.
+    ``adata.var[key_added + "_importance"]``, ``..."_importance_se"``
+        float32, mean over groups of the mean over cells, and its standard error over cells; NaN
+        for genes that the model does not know.
+    ``adata.var[key_added + "_importance_group"]``
+        str, the most important of the genes that correlate with the gene by 0.6 or more: genes of
+        equal standing, of which a ranking names one before the other by accident.
+    ``adata.var[key_added + "_importance_qvalue"]``
+        float64, with ``certify=True``: smallest of 0.01, 0.02, 0.05, 0.1, 0.2 at which the gene is
+        selected, else 1; NaN for genes that were not tested.
+    ``adata.varm[key_added + "_importance"]``, ``..."_importance_se"``
+        float32 (genes, groups), mean over the group's cells and its standard error; NaN for genes
+        that the model does not know and for groups of fewer than 10 cells.
     ``adata.uns[key_added + "_importance"]``
         ``rank_genes_groups`` layout (names, scores, logfoldchanges, pvals, pvals_adj; p-values are
         NaN, no test was made) for ``sc.get.rank_genes_groups_df`` and scanpy's plots, with
-        ``groups``, the columns of ``varm``, and ``params``.
+        ``groups``, the columns of ``varm``, ``params`` with the method, and, with ``method=None``,
+        ``deletion``: the curves that chose it.
     ``adata.obs[key_added + "_n_genes_attended"]``, ``..."_attention_entropy"``, ``..."_top_genes"``
         int32 genes with attention, float32 entropy (nats) of the aggregate mask, and the five
         genes that contribute most, as text.
@@ -89,42 +121,64 @@ def gene_importance(
         If the data do not fit the model or ``groupby`` cannot be used; ``adata`` is unchanged then.
     """
     keys = Keys(key_added)
-    _checks.check_choice(method, ("contribution", "mask"), argument="method")
+    if method is not None:
+        _checks.check_choice(method, METHODS, argument="method")
+    if method == "permutation" or certify:
+        _checks.check_has_labels(model.labels)
     groups = None if groupby is None else _groups(adata, groupby)
     corpus = open_query(adata, model, layer=layer, value_kind=value_kind)
+    if certify:
+        known = [] if groups is None else [str(name) for name in groups.categories]
+        seen = any(entry.get("data") == corpus.fingerprint for entry in model.history)
+        _checks.check_certifiable(known, model.labels, seen=seen)
     if groups is None and not model.labels:
         groups = pd.Categorical(["all"] * adata.n_obs)
     names = list(model.labels) if groups is None else [str(name) for name in groups.categories]
     label_of = {label: code for code, label in enumerate(model.labels)}
     label_of_group = np.array([label_of.get(name, -1) for name in names] + [-1], dtype=np.int64)
+    given = None if groups is None else groups.codes.astype(np.int64)
 
     def targets(cells: NDArray[np.int64]) -> NDArray[np.int64]:
-        assert groups is not None
-        return label_of_group[groups.codes[cells]]
+        assert given is not None
+        return label_of_group[given[cells]]
+
+    deletion: dict[str, Any] = {}
+    if method is None:
+        method = "contribution"
+        if model.labels and adata.n_obs >= 4 * MIN_CELLS:
+            deletion = _test_readouts(model, corpus)
+            method = deletion.pop("readout")
 
     n_genes = len(model.vocabulary)
     lut = align(adata.var_names, model.vocabulary).lut
     sums = GroupedImportance(n_genes, len(names))
+    expression = GroupedExpression(n_genes, len(names))
+    predicted = np.full(adata.n_obs, -1, dtype=np.int64)
     per_cell = pd.DataFrame(index=adata.obs_names)
     n_attended = np.zeros(adata.n_obs, dtype=np.int32)
     entropy = np.zeros(adata.n_obs, dtype=np.float32)
     top = np.full((adata.n_obs, 5), -1, dtype=np.int64)
     blocks: list[list[sp.csr_array]] = []
-    minibatches = corpus.minibatches(minibatch_size=settings.minibatch_size)
     explanations = explain(
-        model, minibatches, targets=None if groups is None else targets, method=method
+        model,
+        corpus.minibatches(minibatch_size=settings.minibatch_size),
+        targets=None if given is None else targets,
+        method="contribution" if method == "permutation" else method,
     )
     with tqdm(
         total=adata.n_obs, unit="cell", desc="importance", disable=not settings.progress_bar
     ) as bar:
         for found in explanations:
-            codes = found.predicted if groups is None else groups.codes[found.cells]
-            sums.add(found.value, found.x, found.genes, found.rows, codes.astype(np.int64))
+            predicted[found.cells] = found.predicted
+            codes = found.predicted if given is None else given[found.cells]
+            sums.count(codes)
+            sums.add(found.value, found.genes, codes[found.rows])
+            expression.add(found.x, found.genes, found.rows, codes)
             n_attended[found.cells] = found.n_attended
             entropy[found.cells] = found.entropy
             top[found.cells] = top_genes(found.value, found.genes, found.rows, len(found.cells))
             if attention:
-                blocks.append(_attention_blocks(found, lut, n_genes))
+                blocks.append(attention_blocks(found, lut, n_genes))
             bar.update(len(found.cells))
 
     few = sums.n_cells < MIN_CELLS
@@ -133,33 +187,62 @@ def gene_importance(
         warnings.warn(
             f"Groups of fewer than {MIN_CELLS} cells are not ranked: {left_out}.", stacklevel=2
         )
-    known = lut >= 0
-    overall = np.full(adata.n_vars, np.nan, dtype=np.float32)
-    overall[known] = sums.overall()[lut[known]]
-    per_group = np.full((adata.n_vars, len(names)), np.nan, dtype=np.float32)
-    per_group[known] = np.where(few, np.nan, sums.per_group())[lut[known]]
+    group_of = predicted if given is None else given
+    if method == "permutation":
+        wanted = label_of_group[given] if given is not None else predicted
+        wanted = np.where(wanted < 0, predicted, wanted)
+        inside = np.where(np.append(few, True)[group_of], -1, group_of)
+        sums = permutation_readout(model, corpus, inside, wanted, len(names))
+    everywhere, everywhere_se = sums.overall(~few)
+    leader = equivalent_genes(matrix_of(corpus.take(_spread(adata.n_obs, N_COMPARED))), everywhere)
+    qvalue = (
+        _certify(model, corpus, label_of_group[given]) if certify and given is not None else None
+    )
+
+    in_model = lut >= 0
+    at = lut[in_model]
+
+    def per_gene(values: NDArray[Any], dtype: type = np.float32) -> NDArray[Any]:
+        column = np.full((adata.n_vars, *values.shape[1:]), np.nan, dtype=dtype)
+        column[in_model] = values[at]
+        return column
+
     kept = np.flatnonzero(~few)
     ranked = ranked_genes(
-        sums.per_group()[lut[known]][:, kept],
-        sums.log2_fold_change()[lut[known]][:, kept],
-        np.asarray(adata.var_names, dtype=object)[known],
+        sums.per_group()[at][:, kept],
+        expression.log2_fold_change()[at][:, kept],
+        np.asarray(adata.var_names, dtype=object)[in_model],
         [names[i] for i in kept],
     )
     gene_names = np.array([*model.vocabulary.ids, ""], dtype=object)
     per_cell[keys.n_genes_attended] = n_attended
     per_cell[keys.attention_entropy] = entropy
     per_cell[keys.top_genes] = [", ".join(name for name in gene_names[row] if name) for row in top]
+    per_var = pd.DataFrame(index=adata.var_names)
+    per_var[keys.importance] = per_gene(everywhere)
+    per_var[keys.importance_se] = per_gene(everywhere_se)
+    column_of = np.full(n_genes, -1, dtype=np.int64)
+    column_of[at] = np.flatnonzero(in_model)
+    leading = np.full(adata.n_vars, "", dtype=object)
+    leading[in_model] = np.asarray(adata.var_names, dtype=object)[column_of[leader[at]]]
+    per_var[keys.importance_group] = leading
+    if qvalue is not None:
+        per_var[keys.importance_qvalue] = per_gene(qvalue, np.float64)
     made = params("gene_importance", model, layer=layer, method=method)["params"]
     made |= {"groupby": groupby or keys.label, "reference": "rest", "use_raw": layer == "raw"}
 
     result = adata.copy() if copy else adata
     for column in per_cell:
         result.obs[column] = per_cell[column].array
-    result.var[keys.importance] = overall
-    result.varm[keys.importance] = per_group
+    for column in per_var:
+        result.var[column] = per_var[column].array
+    result.varm[keys.importance] = per_gene(np.where(few, np.nan, sums.per_group()))
+    result.varm[keys.importance_se] = per_gene(np.where(few, np.nan, sums.standard_error()))
     result.uns.pop(keys.importance, None)
     if len(kept):  # without a group there is nothing to rank: h5ad has no table without columns
         result.uns[keys.importance] = ranked | {"groups": names, "params": made}
+        if deletion:
+            result.uns[keys.importance]["deletion"] = deletion
     for step, layer_blocks in enumerate(zip(*blocks, strict=True)):
         name = keys.attention if step == 0 else keys.attention_step(step)
         result.layers[name] = sp.csr_matrix(sp.vstack(layer_blocks))
@@ -173,18 +256,22 @@ def _groups(adata: AnnData, groupby: str) -> pd.Categorical:
     return pd.Categorical(column).remove_unused_categories()
 
 
-def _attention_blocks(
-    found: Explanation, lut: NDArray[np.int32], n_genes: int
-) -> list[sp.csr_array]:
-    """Return one (cells, columns of adata) block per mask, aggregate first."""
-    column_of = np.full(n_genes, -1, dtype=np.int64)
-    column_of[lut[lut >= 0]] = np.flatnonzero(lut >= 0)
-    columns = column_of[found.genes]
-    shape = (len(found.cells), len(lut))
-    blocks = []
-    for mask in found.masks.T:
-        listed = (columns >= 0) & (mask > 0)
-        block = sp.csr_array((mask[listed], (found.rows[listed], columns[listed])), shape=shape)
-        block.sort_indices()
-        blocks.append(block)
-    return blocks
+def _spread(n_cells: int, most: int) -> NDArray[np.int64]:
+    """Return some rows, ascending, drawn with a fixed seed."""
+    return np.sort(np.random.default_rng(0).permutation(n_cells)[:most])
+
+
+def _test_readouts(model: Model, corpus: Corpus) -> dict[str, Any]:
+    rows = np.random.default_rng(0).permutation(corpus.n_cells)[: 2 * N_TESTED]
+    half = len(rows) // 2
+    return choose_readout(
+        model, corpus.take(np.sort(rows[:half])), corpus.take(np.sort(rows[half:]))
+    )
+
+
+def _certify(model: Model, corpus: Corpus, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    rows = np.flatnonzero(labels >= 0)
+    if len(rows) > N_CERTIFIED:
+        rows = sample_rows(labels, N_CERTIFIED)
+    cells = corpus.take(rows)
+    return certificate(model, cells, labels[rows], strata_of(cells))

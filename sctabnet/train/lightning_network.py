@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from sctabnet.data.minibatch import Minibatch
 from sctabnet.model.network import Network
 from sctabnet.nn.augment import augment
-from sctabnet.nn.normalise import normalise
 from sctabnet.train.consistency_regulariser import ConsistencyRegulariser
 from sctabnet.train.mask_regulariser import MaskRegulariser, TrainingStep
 from sctabnet.train.permutation_regulariser import PermutationRegulariser
@@ -78,20 +77,16 @@ class LightningNetwork(lightning.LightningModule):
                 seed=self.seed,
                 epoch=epoch,
             )
-            step = self.global_step
-            x = normalise(minibatch)
-            x.requires_grad_(any(r.needs_gradient(step) for r in self.regularisers))
-            prediction = self.network(minibatch, epoch=epoch, x=x)
+            prediction = self.network(minibatch, epoch=epoch)
             encoded = prediction.encoded
-            wide = self._wide_logits(minibatch, encoded.embedding)
-            label_loss = self._label_loss(minibatch, encoded.embedding, wide)
-            shown = TrainingStep(
+            loss = self._label_loss(minibatch, encoded.embedding)
+            step = TrainingStep(
                 network=self.network, original=original, minibatch=minibatch,
-                prediction=prediction, loss=label_loss, x=x, wide=wide, step=step,
-                total_steps=self.total_steps, epoch=epoch, seed=self.seed,
+                prediction=prediction, step=self.global_step, total_steps=self.total_steps,
+                epoch=epoch, seed=self.seed,
             )  # fmt: skip
-            terms = [term for r in self.regularisers if (term := r(shown)) is not None]
-            loss = label_loss + sum(terms)
+            for regulariser in self.regularisers:
+                loss = loss + regulariser(step)
         loss = loss + self.config.sparsity_weight * encoded.sparsity
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(minibatch))
         return loss * self._share(minibatch)
@@ -123,14 +118,7 @@ class LightningNetwork(lightning.LightningModule):
         torch.distributed.all_reduce(total)
         return mine * world_size / total
 
-    def _wide_logits(self, minibatch: Minibatch, embedding: Tensor) -> Tensor | None:
-        """Return (n, c) logits of the wide path; their gradient is asked for, not passed on."""
-        if self.wide_out_of_fold is None:
-            return None
-        wide = self.wide_out_of_fold[minibatch.row_ids.clamp_min(0).cpu()].to(embedding)
-        return wide.requires_grad_()
-
-    def _label_loss(self, minibatch: Minibatch, embedding: Tensor, wide: Tensor | None) -> Tensor:
+    def _label_loss(self, minibatch: Minibatch, embedding: Tensor) -> Tensor:
         head = self.network.labels
         assert head is not None, "a network without a label head cannot learn labels"
         deep = head.deep(embedding)
@@ -138,7 +126,8 @@ class LightningNetwork(lightning.LightningModule):
         if not head.config.wide:
             return loss
         # The TabNet term has a loss of its own too: through a gate of zero it would learn nothing.
-        assert wide is not None, "the wide path is fitted before training"
+        assert self.wide_out_of_fold is not None, "the wide path is fitted before training"
+        wide = self.wide_out_of_fold[minibatch.row_ids.clamp_min(0).cpu()].to(deep)
         return loss + _cross_entropy(wide + head.gate * deep, minibatch)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

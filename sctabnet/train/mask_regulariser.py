@@ -23,12 +23,6 @@ class TrainingStep:
         The cells as read, and as the network saw them (augmented).
     prediction
         What it made of them.
-    loss
-        Scalar, the loss of the labels.
-    x
-        (nnz,) normalised values that ``prediction`` was made from.
-    wide
-        (n, c) logits of the wide path in the loss, or None.
     step, total_steps
         Number of this step from 0, and of all.
     epoch, seed
@@ -39,9 +33,6 @@ class TrainingStep:
     original: Minibatch
     minibatch: Minibatch
     prediction: Prediction
-    loss: Tensor
-    x: Tensor
-    wide: Tensor | None
     step: int
     total_steps: int
     epoch: int
@@ -55,10 +46,6 @@ class MaskRegulariser(ABC):
     holds it.
     """
 
-    def needs_gradient(self, step: int) -> bool:
-        """Return whether step number ``step`` must record gradients of the values ``x``."""
-        return False
-
     @abstractmethod
-    def __call__(self, step: TrainingStep) -> Tensor | None:
-        """Return the term to add to the loss, already weighted; None for nothing."""
+    def __call__(self, step: TrainingStep) -> Tensor | float:
+        """Return the weighted term to add to the loss."""

@@ -27,8 +27,8 @@ def permutation_importance(
     It is linear in the permuted values, so its mean over *all* permutations within a stratum is
     had by putting the stratum's mean in the place of :math:`x_{\pi(c) g}`: no draw, no noise of
     one. The sum runs over genes that a cell shows and over those that it would get from another
-    cell; the derivative of the latter goes through the first attention state and the wide path
-    (:func:`~sctabnet.train.linear_paths.linear_paths`). Changes of a mask's support are not seen.
+    cell. The latter have no attention yet; what enters a linear sum of the network, such as the
+    wide path, is counted for them. Changes of a mask's support are not seen.
 
     Only cells that measured a gene exchange its values.
 
@@ -39,7 +39,7 @@ def permutation_importance(
     gradient_k
         (k,) derivative of the scalar with respect to each listed value, 0 for the absent token.
     u_nd, paths_gd
-        (n, d) derivative with respect to each cell's linear sums, and what genes add to them.
+        (n, d) derivative with respect to each cell's linear sums, and (g, d) what genes add there.
     strata_n
         int64 (n,) stratum of each cell, within which values are permuted.
     weights_n
