@@ -117,6 +117,11 @@ class Keys:
         return f"{self.prefix}_unknown"
 
     @property
+    def unknown_score(self) -> str:
+        """``obs``: how unlike the known types."""
+        return f"{self.prefix}_unknown_score"
+
+    @property
     def label_set(self) -> str:
         """``obsm`` (bool, cells x labels) and ``obs`` (text): the conformal set."""
         return f"{self.prefix}_label_set"

@@ -13,11 +13,11 @@ from sctabnet._atomic import atomic_path
 from sctabnet._errors import ValueKindError
 
 
-def read_h5ad(path: str) -> anndata.AnnData:
+def read_h5ad(path: str, *, backed: bool = False) -> anndata.AnnData:
     """Return the AnnData of a file that was checked to be a whole h5ad file."""
     _checks.check_h5ad(path)
     try:
-        return anndata.read_h5ad(path)
+        return anndata.read_h5ad(path, backed="r" if backed else None)
     except (OSError, KeyError, TypeError, anndata._io.utils.AnnDataReadError) as error:
         msg = f"{path} cannot be read as h5ad: {error}. Fetch or write it again."
         raise ValueError(msg) from error

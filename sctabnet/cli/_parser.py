@@ -4,7 +4,7 @@ import difflib
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise, takewhile
 from typing import Any
 
@@ -18,7 +18,7 @@ _PLAIN = (
     (r"unrecognized arguments: (.*)", r"Unknown argument \1"),
     (r".*does not accept option '(.+)'", r"Unknown option --\1"),
     (r"argument subcommand: invalid choice: '(.+?)'.*", r"Unknown verb \1"),
-    (r'expected "subcommand".*', "There is no verb"),
+    (r'expected "(?:\w+\.)?subcommand".*', "There is no verb"),
     (r"the following arguments are required: (.+)", r"Missing \1"),
     (r'Parser key "(.+?)":\s*Expected a <class \'(.+?)\'>\. Got value: (.*)',
      r"--\1 must be of type \2. Found \3"),
@@ -64,7 +64,7 @@ class Parser(jsonargparse.ArgumentParser):
         return f" Did you mean {close[0]}?" if close else ""
 
 
-def tidy(argv: Sequence[str], verbs: Mapping[str, Callable[..., None]]) -> list[str]:
+def tidy(argv: Sequence[str], verbs: Mapping[str, Any]) -> list[str]:
     """Return the arguments as jsonargparse wants them: every value behind its option.
 
     ``finetune a.h5ad b.h5ad --labels-key type --overwrite`` becomes
@@ -75,13 +75,20 @@ def tidy(argv: Sequence[str], verbs: Mapping[str, Callable[..., None]]) -> list[
     argv
         Arguments without the program's name.
     verbs
-        Functions of the verbs; their signatures tell who reads several files, and what is a switch.
+        Functions of the verbs, or of what a verb can be asked for (``evaluate labels``); their
+        signatures tell who reads several files, and what is a switch.
     """
     tokens = [_underscored(token) for token in argv]
     at = next((i for i, token in enumerate(tokens) if token in verbs), None)
     if at is None:
         return tokens
-    parameters = inspect.signature(verbs[tokens[at]]).parameters
+    function = verbs[tokens[at]]
+    if isinstance(function, Mapping):
+        at += 1
+        function = function.get(tokens[at]) if at < len(tokens) else None
+        if function is None:
+            return tokens
+    parameters = inspect.signature(function).parameters
     head, rest = tokens[: at + 1], tokens[at + 1 :]
     named = rest[:1] == ["--data"]
     files = list(takewhile(lambda token: not token.startswith("-"), rest[named:]))

@@ -14,6 +14,7 @@ from sctabnet._settings import settings
 from sctabnet.cli._parser import Parser, tidy
 from sctabnet.cli.annotate import annotate
 from sctabnet.cli.demo import demo
+from sctabnet.cli.evaluate import evaluate_labels
 from sctabnet.cli.explain import explain
 from sctabnet.cli.finetune import finetune
 from sctabnet.cli.perturb import perturb
@@ -31,6 +32,7 @@ VERBS: dict[str, Any] = {
     "annotate": annotate,
     "explain": explain,
     "perturb": perturb,
+    "evaluate": {"_help": "Score results against the truth.", "labels": evaluate_labels},
 }
 
 
@@ -56,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if "finetune" in arguments:
                 parser["set_defaults"] = _pretrained(arguments, parser)
             jsonargparse.auto_cli(VERBS, args=arguments, **parser)
-        except (ValueError, KeyError, OSError) as error:
+        except (ValueError, KeyError, OSError, ImportError) as error:
             print(f"sctabnet: {' '.join(str(error).split())}", file=sys.stderr)
             return 2
     return 0

@@ -105,9 +105,10 @@ def read_folder(folder: str | os.PathLike[str]) -> dict[str, bytes]:
         If the folder is no model folder, holds a file too many or too few, a link, or a file that
         is not as it was written, or if its format is newer than this version reads.
     """
-    path = Path(os.path.abspath(folder))  # noqa: PTH100 (resolve would follow links)
-    if not os.path.lexists(path) and _backup(path).is_dir():
-        path = _backup(path)
+    path = Path(folder)
+    older = _backup(Path(os.path.abspath(folder)))  # noqa: PTH100 (resolve would follow links)
+    if not os.path.lexists(path) and older.is_dir():
+        path = older
     _checks.check_model_folder(path)
     return _read(path)
 

@@ -35,13 +35,17 @@ class TypeDistance:
 
         Genes that a panel lacks are left out of both the cell and the types.
         """
+        cells_nk = self.coordinates(tokens)
         axes_gk = self.axes.to(tokens.x.device)
         centres_gc = self.centres.to(tokens.x.device)
-        # one row more for the absent token, whose value is 0
-        table = torch.nn.functional.pad(axes_gk, (0, 0, 0, 1))
-        cells_nk = gene_sum(tokens.x, tokens.indices, tokens.offsets, table)
         sources, where_n = tokens.source_ids.unique(return_inverse=True)
         types_bck = torch.stack(
             [(centres_gc * panel_g[:, None]).T @ axes_gk for panel_g in tokens.panel[sources]]
         )
         return (cells_nk[:, None] - types_bck[where_n]).square().sum(2).amin(1)
+
+    def coordinates(self, tokens: Tokens) -> Tensor:
+        """Return float32 (n, k), each cell along the axes."""
+        # one row more for the absent token, whose value is 0
+        table = torch.nn.functional.pad(self.axes.to(tokens.x.device), (0, 0, 0, 1))
+        return gene_sum(tokens.x, tokens.indices, tokens.offsets, table)

@@ -23,9 +23,11 @@ class Judged:
     confidence: NDArray[np.float32]
     margin: NDArray[np.float32]
     unknown: NDArray[np.bool_]
+    unknown_score: NDArray[np.float32]
     label_sets: NDArray[np.bool_] | None
     probability: NDArray[np.float32] | None
     embedding: NDArray[np.float32] | None
+    coordinates: NDArray[np.float32] | None
     term: NDArray[np.int64] | None
     term_confidence: NDArray[np.float32] | None
 
@@ -38,6 +40,7 @@ def judge_cells(
     label_sets: bool,
     probability: bool,
     embedding: bool,
+    coordinates: bool,
     back_off: BackOff | None,
 ) -> Judged:
     """Apply a model to all cells of a corpus and judge them.
@@ -52,21 +55,30 @@ def judge_cells(
         Turns logits into labels.
     label_sets, probability, embedding
         Which arrays of n rows to keep.
+    coordinates
+        Keep each cell's place in the principal axes too: where cells of a type lie together
+        whether or not the model's TabNet term was trained.
     back_off
         Chooses an ontology term for each cell, if given.
     """
-    n_cells, n_labels = corpus.n_cells, len(model.labels)
+    n_cells, n_labels, n_d = corpus.n_cells, len(model.labels), model.config.encoder.n_d
+    type_distance = model.type_distance
+    n_axes = n_d if type_distance is None else type_distance.axes.shape[1]
     result = Judged(
         codes=np.zeros(n_cells, np.int64),
         confidence=np.zeros(n_cells, np.float32),
         margin=np.zeros(n_cells, np.float32),
         unknown=np.zeros(n_cells, bool),
+        unknown_score=np.zeros(n_cells, np.float32),
         label_sets=np.zeros((n_cells, n_labels), bool) if label_sets else None,
         probability=np.zeros((n_cells, n_labels), np.float32) if probability else None,
-        embedding=np.zeros((n_cells, model.config.encoder.n_d), np.float32) if embedding else None,
+        embedding=np.zeros((n_cells, n_d), np.float32) if embedding else None,
+        coordinates=np.zeros((n_cells, n_axes), np.float32) if coordinates else None,
         term=np.zeros(n_cells, np.int64) if back_off else None,
         term_confidence=np.zeros(n_cells, np.float32) if back_off else None,
     )
+    strangeness = np.zeros(n_cells)
+    distances = None if type_distance is None else np.zeros(n_cells)
     minibatches = corpus.minibatches(minibatch_size=settings.minibatch_size)
     with tqdm(
         total=n_cells, unit="cell", desc="annotate", disable=not settings.progress_bar
@@ -74,11 +86,14 @@ def judge_cells(
         for minibatch, prediction in model.predict(minibatches):
             rows = minibatch.row_ids.cpu().numpy()
             assert prediction.logits is not None, "a model with labels gives logits"
-            distances = None
-            if model.type_distance is not None:
-                distances = model.type_distance(prediction.tokens).cpu().numpy()
-            said = judge(prediction.logits.cpu().numpy(), distances)
-            result.codes[rows], result.unknown[rows] = said.codes, said.unknown
+            said = judge(prediction.logits.cpu().numpy())
+            result.codes[rows], strangeness[rows] = said.codes, said.strangeness
+            place = prediction.encoded.embedding
+            if type_distance is not None and distances is not None:
+                distances[rows] = type_distance(prediction.tokens).cpu().numpy()
+                place = type_distance.coordinates(prediction.tokens)
+            if result.coordinates is not None:
+                result.coordinates[rows] = place.cpu().numpy()
             result.confidence[rows], result.margin[rows] = said.confidence, said.margin
             if result.label_sets is not None:
                 result.label_sets[rows] = said.label_sets
@@ -90,4 +105,6 @@ def judge_cells(
                 assert result.term_confidence is not None
                 result.term[rows], result.term_confidence[rows] = back_off(said.probability)
             bar.update(len(rows))
+    # only after the last cell is it known how far off the whole query is
+    result.unknown_score[:], result.unknown[:] = judge.unknown(strangeness, distances)
     return result

@@ -30,14 +30,14 @@ def check_clustering_installed() -> None:
         )
 
 
-def overclusters(embedding_nd: NDArray[np.float32], *, random_state: int = 0) -> NDArray[np.int64]:
+def overclusters(place_nd: NDArray[np.float32], *, random_state: int = 0) -> NDArray[np.int64]:
     """Return Leiden clusters of the cells, finer than cell types.
 
     Resolutions grow with the number of cells as in CellTypist (Domínguez Conde et al. 2022).
 
     Parameters
     ----------
-    embedding_nd
+    place_nd
         float32 (n, d).
     random_state
         Seed of neighbours and clusters.
@@ -47,10 +47,10 @@ def overclusters(embedding_nd: NDArray[np.float32], *, random_state: int = 0) ->
     int64 (n,); fewer than three cells are one cluster.
     """
     check_clustering_installed()
-    n_cells = len(embedding_nd)
+    n_cells = len(place_nd)
     if n_cells < 3:
         return np.zeros(n_cells, dtype=np.int64)
-    cells = AnnData(obsm={"X": embedding_nd}, shape=(n_cells, 0))
+    cells = AnnData(obsm={"X": place_nd}, shape=(n_cells, 0))
     resolution = next((r for most, r in _RESOLUTIONS if n_cells < most), _LAST_RESOLUTION)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice of libraries about libraries

@@ -69,7 +69,7 @@ def transfer_labels(
         Write the embedding too, as :func:`sctabnet.tl.embed` does, in the same pass.
     majority_voting
         Column of ``obs`` with clusters that vote for one label each; True makes small Leiden
-        clusters of the embedding (needs ``pip install 'sctabnet[cluster]'``).
+        clusters along the principal axes (needs ``pip install 'sctabnet[cluster]'``).
     ontology
         The Cell Ontology, or the path of ``cl.obo``: write the deepest term that is safe to say,
         which holds the true label with probability ``coverage`` (0.9 if that is None).
@@ -94,6 +94,9 @@ def transfer_labels(
         float32, by how much it exceeds the probability of the next label.
     ``adata.obs[key_added + "_unknown"]``
         bool, less like the known types than all but ``false_positive_rate`` of their cells.
+    ``adata.obs[key_added + "_unknown_score"]``
+        float32, how unlike the known types, the larger the less; see
+        :class:`~sctabnet.uncertainty.unknown_score.UnknownScore`.
     ``adata.obsm[key_added + "_label_set"]``, ``adata.obs[key_added + "_label_set"]``
         bool (cells, labels) and the labels joined by ``|``, with ``coverage``.
     ``adata.obs[key_added + "_majority_label"]``, ``adata.obs[key_added + "_majority_share"]``
@@ -126,7 +129,7 @@ def transfer_labels(
         _checks.check_obs_key(adata.obs.columns, majority_voting, argument="majority_voting")
     known = CellOntology.load(ontology) if isinstance(ontology, str | Path) else ontology
     terms = None if known is None else known.find_all(model.labels, ontology_terms)
-    columns = [keys.label, keys.confidence, keys.margin, keys.unknown]
+    columns = [keys.label, keys.confidence, keys.margin, keys.unknown, keys.unknown_score]
     columns += [] if coverage is None else [keys.label_set]
     columns += [] if majority_voting is None else [keys.majority_label, keys.majority_share]
     columns += [keys.cluster] if majority_voting is True else []
@@ -149,7 +152,7 @@ def transfer_labels(
     found = judge_cells(
         corpus, model, judge,
         label_sets=coverage is not None, probability=probability,
-        embedding=embedding or majority_voting is True, back_off=back_off,
+        embedding=embedding, coordinates=majority_voting is True, back_off=back_off,
     )  # fmt: skip
 
     categories = pd.Index(model.labels)
@@ -158,14 +161,15 @@ def transfer_labels(
         keys.confidence: found.confidence,
         keys.margin: found.margin,
         keys.unknown: found.unknown,
+        keys.unknown_score: found.unknown_score,
     }
     if found.label_sets is not None:
         names = np.asarray(model.labels, dtype=object)
         new[keys.label_set] = ["|".join(names[row]) for row in found.label_sets]
     if majority_voting is not None:
         if majority_voting is True:
-            assert found.embedding is not None
-            clusters = overclusters(found.embedding)
+            assert found.coordinates is not None
+            clusters = overclusters(found.coordinates)
             new[keys.cluster] = pd.Categorical(clusters.astype(str))
         else:
             clusters = pd.factorize(adata.obs[majority_voting])[0].astype(np.int64)
@@ -190,7 +194,7 @@ def transfer_labels(
         result.obsm[keys.label_set] = found.label_sets
     if found.probability is not None:
         result.obsm[keys.probability] = found.probability
-    if embedding and found.embedding is not None:
+    if found.embedding is not None:
         result.obsm[keys.embedding] = found.embedding
     alignment = corpus.alignments[0]
     made = params(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,8 @@ class Judgement:
         int64 (n,), most probable label.
     confidence, margin
         float64 (n,), its probability, and by how much it exceeds that of the next label.
-    unknown, unknown_score
-        bool (n,), none of the known labels; float64 (n,), how strange, the larger the stranger.
+    strangeness
+        float64 (n,), what the logits add to the score of :meth:`LabelJudge.unknown`.
     probability
         float64 (n, c), rows sum to 1; 0 for labels that were ruled out.
     label_sets
@@ -38,8 +39,7 @@ class Judgement:
     codes: NDArray[np.int64]
     confidence: Array
     margin: Array
-    unknown: NDArray[np.bool_]
-    unknown_score: Array
+    strangeness: Array
     probability: Array
     label_sets: NDArray[np.bool_] | None
 
@@ -88,7 +88,9 @@ class LabelJudge:
         if calibration.distances is not None:
             distances = calibration.distances.numpy()[kept].astype(np.float64)
         self._unknown_score = UnknownScore(self.logits, distances)
-        scores = self._unknown_score(self.logits, distances)
+        scores = self._unknown_score.of_logits(self.logits)
+        if distances is not None:
+            scores += self._unknown_score.of_distances(distances, other_batch=False)
         self.threshold = unknown_threshold(
             scores[np.isfinite(scores)], false_positive_rate=false_positive_rate
         )
@@ -102,33 +104,33 @@ class LabelJudge:
         """Return (n, c) logits at the temperature, minus infinity for labels ruled out."""
         return np.where(self._allowed, logits.astype(np.float64) / self._temperature, -np.inf)
 
-    def __call__(
-        self, logits: NDArray[np.floating], distances: NDArray[np.floating] | None = None
-    ) -> Judgement:
-        """Judge cells.
-
-        Parameters
-        ----------
-        logits
-            (n, c), before temperature.
-        distances
-            (n,), to the nearest type; needed where the calibration holds distances.
-        """
+    def __call__(self, logits: NDArray[np.floating]) -> Judgement:
+        """Judge cells by their logits (n, c), before temperature."""
         scaled = self.scaled(logits)
         probability = softmax(scaled, axis=1)
         first_two = -np.partition(-probability, 1, axis=1)[:, :2]
         sets = None
         if self._limits is not None:
             sets = conformal_sets(probability, self._limits) & self._allowed
-        score = self._unknown_score(
-            scaled, None if distances is None else distances.astype(np.float64)
-        )
         return Judgement(
             codes=probability.argmax(1),
             confidence=first_two[:, 0],
             margin=first_two[:, 0] - first_two[:, 1],
-            unknown=score > self.threshold,
-            unknown_score=score,
+            strangeness=self._unknown_score.of_logits(scaled),
             probability=probability,
             label_sets=sets,
         )
+
+    def unknown(self, strangeness: Array, distances: Array | None) -> tuple[Array, Any]:
+        """Return how strange the cells of a query are, and bool (n,), whether too strange.
+
+        Parameters
+        ----------
+        strangeness
+            float64 (n,), of the judgements of all cells.
+        distances
+            float64 (n,), of all cells to the nearest type; None if the model holds none.
+        """
+        if distances is not None:
+            strangeness = strangeness + self._unknown_score.of_distances(distances)
+        return strangeness, strangeness > self.threshold
