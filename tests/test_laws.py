@@ -150,13 +150,15 @@ def test_contributions_of_the_wide_path_add_up_to_the_contrast(atlas):
     targets = torch.zeros(30, dtype=torch.int64)
     value, _x, prediction = contributions(model.network, minibatch, targets)
     head = model.network.labels
-    centre = model.network.encoder.mean @ head.wide.weight[:-1]
-    empty = head.bias - centre
+    mean, weight = model.network.encoder.mean, head.wide.weight[:-1]
 
     def contrast(logits):
         return logits[..., 0] - logits[..., 1:].mean(-1)
 
-    expected = contrast(prediction.logits) - contrast(empty)
+    # the same cells with every listed gene at its mean
+    listed = segment_sum((mean * contrast(weight))[minibatch.indices], minibatch.offsets)
+    at_means = contrast(head.bias - mean @ weight) + listed
+    expected = contrast(prediction.logits) - at_means
     assert torch.allclose(segment_sum(value, minibatch.offsets), expected, atol=1e-4)
 
 

@@ -48,7 +48,7 @@ def baseline_labels(
         LogisticRegression(max_iter=1000), {"C": list(PENALTIES)}, cv=folds, scoring="accuracy"
     )
     answers = {}
-    for name, model in (("logistic regression", regression), ("majority", DummyClassifier())):
+    for name, model in (("logistic regression", regression), ("majority class", DummyClassifier())):
         probability = model.fit(x, labels).predict_proba(x_query)
         answers[name] = (model.classes_[probability.argmax(1)], probability.max(1))
     return answers

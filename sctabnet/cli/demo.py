@@ -8,17 +8,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import scanpy as sc
-import scipy.sparse as sp
-from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_split
+from sklearn.model_selection import train_test_split
 
 from sctabnet import _checks, evaluate, get, pl, tl
-from sctabnet._value_kind import detect_value_kind
+from sctabnet.cli._baselines import baseline_labels
 from sctabnet.cli._files import read_h5ad, write_h5ad
 from sctabnet.train.finetune import finetune
 from sctabnet.train.pretrain import pretrain
-from sctabnet.train.ridge import PENALTIES
 
 SHIPPED = ("bulk_labels", "raw")
 
@@ -81,7 +77,7 @@ def demo(
         assert figure is not None, "the plots make their own figure"
         figure.savefig(folder / name, dpi=150)
         plt.close(figure)
-    _report(reference, query, labels_key, layer, seed)
+    _report(reference, query, labels_key, layer)
     for name in ("annotated.h5ad", "model/", "genes.png", "labels.png"):
         print(f"wrote {folder / name}")
     print(f"{time.perf_counter() - started:.0f} s")
@@ -110,23 +106,13 @@ def _report(
     query: anndata.AnnData,
     labels_key: str,
     layer: str | None,
-    seed: int,
 ) -> None:
     """Print scores beside the baselines on the same split, then genes of the largest types."""
-    known, truth = reference.obs[labels_key].astype(str), query.obs[labels_key].astype(str)
-    x, x_query = _log1p(reference, layer), _log1p(query, layer)
-    regression = GridSearchCV(
-        LogisticRegression(max_iter=1000),
-        {"C": list(PENALTIES)},
-        scoring="neg_log_loss",
-        cv=StratifiedKFold(3, shuffle=True, random_state=seed),
-        error_score=float("-inf"),
-    )
-    predictions = {
-        "sctabnet": query.obs["sctabnet_label"],
-        "logistic regression": regression.fit(x, known).predict(x_query),
-        "majority class": DummyClassifier().fit(x, known).predict(x_query),
-    }
+    truth = query.obs[labels_key].astype(str)
+    known = reference.obs[labels_key].to_numpy(dtype=str)
+    baselines = baseline_labels(reference, query, known, groups=None, layer=layer)
+    predictions = {"sctabnet": query.obs["sctabnet_label"]}
+    predictions |= {name: labels for name, (labels, _) in baselines.items()}
     print(f"\n{'on ' + str(query.n_obs) + ' held-out cells':24} macro-F1  accuracy")
     for name, predicted in predictions.items():
         score = evaluate.labels(list(truth), list(predicted))
@@ -137,13 +123,3 @@ def _report(
     for name in [name for name in largest if name in genes.index][:3]:
         print(f"{name}: {', '.join(genes[name])}")
     print()
-
-
-def _log1p(adata: anndata.AnnData, layer: str | None) -> sp.csr_matrix:
-    """Return the matrix as a baseline would take it: log1p of counts per 10,000."""
-    matrix = adata.raw.X if layer == "raw" else adata.X if layer is None else adata.layers[layer]
-    plain = anndata.AnnData(sp.csr_matrix(matrix))
-    if detect_value_kind(plain.X) == "counts":
-        sc.pp.normalize_total(plain, target_sum=1e4)
-        sc.pp.log1p(plain)
-    return plain.X
