@@ -13,7 +13,7 @@ test: .venv/.dev
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy
-	.venv/bin/python -m pytest -q
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2
 
 # A stamp file each, so that set-up is done once and again only when pyproject.toml changes.
 # torch comes first and exactly: what follows finds it installed and fetches no other build of it.
