@@ -68,7 +68,9 @@ def tidy(argv: Sequence[str], verbs: Mapping[str, Any]) -> list[str]:
     """Return the arguments as jsonargparse wants them: every value behind its option.
 
     ``finetune a.h5ad b.h5ad --labels-key type --overwrite`` becomes
-    ``finetune --data ["a.h5ad", "b.h5ad"] --labels_key type --overwrite true``.
+    ``finetune --data ["a.h5ad", "b.h5ad"] --labels_key type --overwrite true``; a verb without data
+    takes its options in order (``export run/ model/``), and a switch may be the first word
+    (``validate manifest pbmc``).
 
     Parameters
     ----------
@@ -90,13 +92,19 @@ def tidy(argv: Sequence[str], verbs: Mapping[str, Any]) -> list[str]:
             return tokens
     parameters = inspect.signature(function).parameters
     head, rest = tokens[: at + 1], tokens[at + 1 :]
+    switches = {f"--{name}" for name, p in parameters.items() if p.annotation == "bool"}
+    if "data" not in parameters:
+        given = list(takewhile(lambda token: not token.startswith("-"), rest))[: len(parameters)]
+        options = [(f"--{name}", value) for name, value in zip(parameters, given, strict=False)]
+        rest = [*(part for option in options for part in option), *rest[len(given) :]]
+    if rest and f"--{rest[0]}" in switches:
+        head, rest = [*head, f"--{rest[0]}", "true"], rest[1:]
     named = rest[:1] == ["--data"]
     files = list(takewhile(lambda token: not token.startswith("-"), rest[named:]))
-    if files:
+    if files and "data" in parameters:
         several = "list" in parameters["data"].annotation
         head += ["--data", *([json.dumps(files)] if several else files)]
         rest = rest[named + len(files) :]
-    switches = {f"--{name}" for name, p in parameters.items() if p.annotation == "bool"}
     for token, following in pairwise([*rest, "--"]):
         head += [token, "true"] if token in switches and following.startswith("--") else [token]
     return head

@@ -16,12 +16,15 @@ from sctabnet.cli.annotate import annotate
 from sctabnet.cli.demo import demo
 from sctabnet.cli.evaluate import evaluate_labels
 from sctabnet.cli.explain import explain
+from sctabnet.cli.export import export
 from sctabnet.cli.finetune import finetune
 from sctabnet.cli.perturb import perturb
 from sctabnet.cli.prepare import prepare
 from sctabnet.cli.pretrain import pretrain
 from sctabnet.cli.validate import validate
 from sctabnet.model.model import Model
+from sctabnet.train.run_folder import RunFolder
+from sctabnet.train.run_interrupted import RunInterrupted
 
 VERBS: dict[str, Any] = {
     "demo": demo,
@@ -29,6 +32,7 @@ VERBS: dict[str, Any] = {
     "validate": validate,
     "pretrain": pretrain,
     "finetune": finetune,
+    "export": export,
     "annotate": annotate,
     "explain": explain,
     "perturb": perturb,
@@ -38,6 +42,8 @@ VERBS: dict[str, Any] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code: 0, or 2 with one line about what was wrong.
+
+    A job that was asked to stop and saved its state returns 128 plus the signal's number.
 
     Parameters
     ----------
@@ -57,10 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments = tidy(sys.argv[1:] if argv is None else argv, VERBS)
             if "finetune" in arguments:
                 parser["set_defaults"] = _pretrained(arguments, parser)
+            if "pretrain" in arguments:
+                parser["set_defaults"] = _interrupted(arguments)
             jsonargparse.auto_cli(VERBS, args=arguments, **parser)
         except (ValueError, KeyError, OSError, ImportError) as error:
             print(f"sctabnet: {' '.join(str(error).split())}", file=sys.stderr)
             return 2
+        except RunInterrupted as stop:
+            print(f"sctabnet: {stop}", file=sys.stderr)
+            return stop.exit_code
     return 0
 
 
@@ -69,6 +80,15 @@ def _pretrained(arguments: list[str], parser: dict[str, Any]) -> dict[str, Any] 
     config = jsonargparse.auto_parser(VERBS, **parser).parse_args(arguments)
     init = config.get("finetune.init")
     return None if init is None else {"finetune.model": Model.load(init).config.to_dict()}
+
+
+def _interrupted(arguments: list[str]) -> dict[str, Any] | None:
+    """Return the options of the job to go on with: only changes need to be given."""
+    tokens = [part for token in arguments for part in token.split("=", 1)]
+    if "--resume" not in tokens[:-1]:
+        return None
+    recipe = RunFolder(tokens[tokens.index("--resume") + 1]).recipe()
+    return {f"pretrain.{name}": value for name, value in recipe.items()}
 
 
 @contextmanager

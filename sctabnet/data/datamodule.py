@@ -78,6 +78,13 @@ class CorpusDataModule(LightningDataModule):
         assert self._train is not None
         return self._train.throughput()
 
+    def where(self, rows: NDArray[np.int64]) -> list[str]:
+        """Return the file of each row of the corpus and its number there, in words."""
+        files = self._corpus.files_of(rows)
+        first = np.cumsum([0, *(source.n_cells for source in self._corpus.sources)])
+        names = self._corpus.files
+        return [f"{names[f]} row {row - first[f]}" for f, row in zip(files, rows, strict=True)]
+
     def state_dict(self) -> dict[str, Any]:
         """Return where training is: epoch, step and what the order depends on."""
         return self._train.state_dict() if self._train is not None else {}
@@ -100,11 +107,12 @@ class CorpusDataModule(LightningDataModule):
     ) -> Minibatch:
         """Copy a minibatch to the device, and log the throughput from time to time."""
         trainer = self.trainer
-        if trainer is not None and trainer.training and trainer.logger is not None:
+        if trainer is not None and trainer.training and trainer.loggers:
             step = trainer.global_step
             if step and step % _LOG_EVERY == 0:
                 metrics = {f"data/{name}": value for name, value in self.throughput().items()}
-                trainer.logger.log_metrics(metrics, step=step)
+                for logger in trainer.loggers:
+                    logger.log_metrics(metrics, step=step)
         return batch.to(device, non_blocking=True)
 
     def _loader(

@@ -11,12 +11,9 @@ import pooch
 
 from sctabnet._errors import InputError, MissingFileError
 from sctabnet._settings import settings
+from sctabnet.data.manifest_path import manifest_path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_ROOTS = (
-    Path(__file__).resolve().parents[1] / "data_manifests",  # in an installed package
-    Path(__file__).resolve().parents[2] / "data_manifests",  # in a checkout
-)
 
 
 def manifest_files(manifest: str, *, split: str | None = None) -> list[Path]:
@@ -41,23 +38,10 @@ def manifest_files(manifest: str, *, split: str | None = None) -> list[Path]:
     ValueError
         If a row is unusable, or a file has another digest than the manifest says.
     """
-    path = _find(manifest)
+    path = manifest_path(manifest)
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     return [_fetch(row, path) for row in rows if split is None or row.get("split") == split]
-
-
-def _find(manifest: str) -> Path:
-    if manifest.endswith(".tsv") and Path(manifest).is_file():
-        return Path(manifest)
-    for root in _ROOTS:
-        if (root / f"{manifest}.tsv").is_file():
-            return root / f"{manifest}.tsv"
-    known = sorted({file.stem for root in _ROOTS for file in root.glob("*.tsv")})
-    raise MissingFileError(
-        f"There is no data manifest {manifest!r}. Found: {known}. "
-        "Pass one of these, or the path of a .tsv file."
-    )
 
 
 def _fetch(row: dict[str, str], manifest: Path) -> Path:

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from math import ceil
 from typing import Any, Literal
 
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.strategies import DDPStrategy
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sctabnet._errors import InputError
 from sctabnet._settings import settings
 from sctabnet.data.corpus import Corpus
 from sctabnet.data.datamodule import CorpusDataModule
 from sctabnet.model.network import Network
+from sctabnet.train.keep_best import KeepBest
 from sctabnet.train.lightning_network import LightningNetwork
 from sctabnet.train.progress_bar import ProgressBar
+from sctabnet.train.rank_generators import RankGenerators
 from sctabnet.train.reduce_running_statistics import ReduceRunningStatistics
+from sctabnet.train.run_record import RunRecord
+from sctabnet.train.save_checkpoints import SaveCheckpoints
 from sctabnet.train.trainer_config import TrainerConfig
+from sctabnet.train.weight_average import WeightAverage
+
+# a process that waits this long for the others gives up; a dead one is noticed long before
+_TIMEOUT = timedelta(minutes=10)
 
 
 def fit(
@@ -37,6 +48,7 @@ def fit(
     config: TrainerConfig,
     seed: int,
     wide_out_of_fold: Tensor | None = None,
+    record: RunRecord | None = None,
 ) -> dict[str, Any]:
     """Train ``network`` in place and leave it at its best epoch.
 
@@ -51,12 +63,21 @@ def fit(
         See :class:`~sctabnet.train.lightning_network.LightningNetwork`.
     train_rows, validation_rows
         int64 row ids in the corpus, disjoint.
+    record
+        Where checkpoints and metrics go, and what to go on from; None keeps neither.
 
     Returns
     -------
     JSON types: epochs run, best epoch, best validation loss.
+
+    Raises
+    ------
+    ValueError
+        If the devices asked for are not there, or the loss becomes infinite or NaN.
+    RunInterrupted
+        If a run with a record was asked to stop; its state was saved.
     """
-    per_epoch = ceil(len(train_rows) / config.minibatch_size)
+    per_epoch = ceil(ceil(len(train_rows) / config.minibatch_size) / config.accumulate)
     epochs = max(1, min(config.max_epochs, config.max_steps // per_epoch))
     module = LightningNetwork(
         network,
@@ -66,33 +87,32 @@ def fit(
         seed=seed,
         wide_out_of_fold=wide_out_of_fold,
     )
-    best = _KeepBest()
-    callbacks: list[lightning.Callback] = [
-        best,
-        ReduceRunningStatistics(),
-        EarlyStopping("val_loss", patience=config.patience, check_finite=True),
-    ]
+    best = KeepBest(config.patience)
+    callbacks: list[lightning.Callback] = [best, ReduceRunningStatistics()]
+    if config.ema_decay:
+        callbacks.append(WeightAverage(config.ema_decay))
     if settings.progress_bar:
         callbacks.append(ProgressBar({"reconstruct": "pretrain", "labels": "finetune"}[task]))
-    several = config.devices * config.num_nodes > 1
+    plugins: list[Any] = []
+    if record is not None:
+        plugins.append(record.io)
+        every, accumulate = config.checkpoint_every, config.accumulate
+        callbacks += [
+            RankGenerators(),
+            SaveCheckpoints(record.io, every=every, accumulate=accumulate),
+        ]
+    if SLURMEnvironment.detect():
+        # Lightning would requeue by itself, from a checkpoint of its own
+        plugins.append(SLURMEnvironment(auto_requeue=False))
     with _quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        trainer = lightning.Trainer(
+        trainer = _trainer(
+            config,
             max_epochs=epochs,
-            accelerator=config.accelerator,
-            devices=config.devices,
-            num_nodes=config.num_nodes,
-            # a head that the task does not train has no gradient to reduce
-            strategy="ddp_find_unused_parameters_true" if several else "auto",
-            precision=config.precision,  # type: ignore[arg-type]
-            gradient_clip_val=config.gradient_clip,
             callbacks=callbacks,
-            logger=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
+            plugins=plugins,
+            logger=record.loggers if record is not None else False,
+            log_every_n_steps=min(50, per_epoch),
         )
         cells = CorpusDataModule(
             corpus,
@@ -101,27 +121,43 @@ def fit(
             minibatch_size=config.minibatch_size,
             seed=seed,
         )
-        trainer.fit(module, datamodule=cells)
+        checkpoint = None if record is None else record.checkpoint
+        trainer.fit(module, datamodule=cells, ckpt_path=checkpoint)
+        if record is not None:
+            record.io.wait()
     if best.weights is not None:
         network.load_state_dict(best.weights)
     network.eval()
-    return {"epochs": trainer.current_epoch, "best_epoch": best.epoch, "val_loss": best.loss}
+    return {"epochs": best.epochs, "best_epoch": best.epoch, "val_loss": best.loss}
 
 
-class _KeepBest(lightning.Callback):
-    """Keep the weights of the epoch with the lowest validation loss in memory."""
-
-    def __init__(self) -> None:
-        self.loss, self.epoch = float("inf"), -1
-        self.weights: dict[str, Tensor] | None = None
-
-    def on_validation_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        loss = float(trainer.callback_metrics["val_loss"])
-        if loss < self.loss:
-            self.loss, self.epoch = loss, trainer.current_epoch
-            self.weights = copy.deepcopy(pl_module.network.state_dict())  # type: ignore[union-attr]
+def _trainer(config: TrainerConfig, **options: Any) -> lightning.Trainer:
+    several = config.devices * config.num_nodes > 1
+    try:
+        return lightning.Trainer(
+            accelerator=config.accelerator,
+            devices=config.devices,
+            num_nodes=config.num_nodes,
+            # a head that the task does not train has no gradient to reduce
+            strategy=DDPStrategy(find_unused_parameters=True, timeout=_TIMEOUT)
+            if several
+            else "auto",
+            precision=config.precision,  # type: ignore[arg-type]
+            accumulate_grad_batches=config.accumulate,
+            enable_checkpointing=any(isinstance(c, SaveCheckpoints) for c in options["callbacks"]),
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            **options,
+        )
+    except (MisconfigurationException, RuntimeError) as error:
+        raise InputError(
+            f"These devices cannot be had: accelerator={config.accelerator!r}, "
+            f"devices={config.devices}, num_nodes={config.num_nodes}, "
+            f"precision={config.precision!r}. Found: {' '.join(str(error).split())} "
+            "Ask for what this machine has."
+        ) from error
 
 
 @contextmanager

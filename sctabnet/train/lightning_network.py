@@ -10,12 +10,16 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim import Optimizer
 
+from sctabnet._errors import InputError
 from sctabnet.data.minibatch import Minibatch
 from sctabnet.model.network import Network
 from sctabnet.nn.augment import augment
+from sctabnet.ops import row_index
 from sctabnet.train.consistency_regulariser import ConsistencyRegulariser
 from sctabnet.train.mask_regulariser import MaskRegulariser, TrainingStep
+from sctabnet.train.not_finite import not_finite
 from sctabnet.train.permutation_regulariser import PermutationRegulariser
 from sctabnet.train.trainer_config import TrainerConfig
 
@@ -59,10 +63,12 @@ class LightningNetwork(lightning.LightningModule):
         self.seed = seed
         self.wide_out_of_fold = wide_out_of_fold
         self.regularisers = _regularisers(config) if task == "labels" else []
+        self._minibatch: Minibatch | None = None
 
     def training_step(self, minibatch: Minibatch, _: int) -> Tensor:
         """Return the loss of one minibatch."""
         epoch = self.current_epoch
+        self._minibatch = minibatch
         if self.task == "reconstruct":
             loss, *_rest, encoded = self.network.reconstruction_loss(
                 minibatch, seed=self.seed, epoch=epoch
@@ -88,6 +94,8 @@ class LightningNetwork(lightning.LightningModule):
             for regulariser in self.regularisers:
                 loss = loss + regulariser(step)
         loss = loss + self.config.sparsity_weight * encoded.sparsity
+        if not bool(torch.isfinite(loss)):
+            raise self._not_finite(minibatch)
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(minibatch))
         return loss * self._share(minibatch)
 
@@ -104,6 +112,12 @@ class LightningNetwork(lightning.LightningModule):
             "val_loss", loss, prog_bar=True, on_epoch=True, sync_dist=True,
             batch_size=max(int((minibatch.weights > 0).sum()), 1),
         )  # fmt: skip
+
+    def _not_finite(self, minibatch: Minibatch) -> InputError:
+        bad = row_index(minibatch.offsets)[~torch.isfinite(minibatch.values)].unique()
+        rows = minibatch.row_ids[bad] if len(bad) else minibatch.row_ids[minibatch.weights > 0]
+        cells = self.trainer.datamodule.where(rows.cpu().numpy())  # type: ignore[attr-defined]
+        return not_finite(cells, step=self.global_step, values=len(bad) > 0)
 
     def _share(self, minibatch: Minibatch) -> Tensor | float:
         """Return what turns the mean over processes into the mean over all cells that count.
@@ -130,8 +144,24 @@ class LightningNetwork(lightning.LightningModule):
         wide = self.wide_out_of_fold[minibatch.row_ids.clamp_min(0).cpu()].to(deep)
         return loss + _cross_entropy(wide + head.gate * deep, minibatch)
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Limit the norm of the gradient, and stop where it is no number."""
+        trained = [p for p in self.network.parameters() if p.grad is not None]
+        norm = torch.nn.utils.clip_grad_norm_(trained, self.config.gradient_clip or math.inf)
+        if not bool(torch.isfinite(norm)):
+            assert self._minibatch is not None
+            raise self._not_finite(self._minibatch)
+        self._minibatch = None
+        self.log("gradient_norm", norm, batch_size=1)
+        self.log("learning_rate", optimizer.param_groups[0]["lr"], batch_size=1)
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW, linear warm-up over a tenth of the steps, cosine decay to zero."""
+        """AdamW, linear warm-up over a share of the steps, cosine decay to zero."""
         trained = [p for p in self.network.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [
             {"params": [p for p in trained if p.dim() > 1]},
@@ -143,7 +173,7 @@ class LightningNetwork(lightning.LightningModule):
             weight_decay=self.config.weight_decay,
             fused=True,
         )
-        warmup = max(1, self.total_steps // 10)
+        warmup = max(1, int(self.config.warmup * self.total_steps))
 
         def factor(step: int) -> float:
             if step < warmup:

@@ -27,18 +27,31 @@ class ProgressBar(lightning.Callback):
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Open the bar, on the first process only."""
         if trainer.is_global_zero:
-            self._bar = tqdm(total=trainer.max_epochs, desc=self._description, unit="epoch")
+            self._bar = tqdm(desc=self._description, unit="step")
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Begin where a resumed run begins."""
+        if self._bar is not None:
+            self._bar.total = pl_module.total_steps
+            self._bar.update(trainer.global_step - self._bar.n)
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any, **__: Any) -> None:
+        """Advance by a step; the bar itself decides how often it is drawn."""
+        if self._bar is not None:
+            self._bar.update(trainer.global_step - self._bar.n)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Advance by an epoch."""
+        """Show the losses, and how fast the cells come."""
         if self._bar is not None:
-            losses = {
+            shown = {
                 name: f"{float(value):.4f}"
                 for name, value in trainer.callback_metrics.items()
                 if name.endswith("loss")
             }
-            self._bar.set_postfix(losses, refresh=False)
-            self._bar.update()
+            throughput = trainer.datamodule.throughput()  # type: ignore[attr-defined]
+            shown["cells/s"] = f"{throughput['cells_per_s'] * trainer.world_size:,.0f}"
+            shown["wait"] = f"{throughput['wait_share']:.0%}"
+            self._bar.set_postfix(shown, refresh=False)
 
     def teardown(self, trainer: lightning.Trainer, pl_module: Any, stage: str) -> None:
         """Close the bar, also after an error."""

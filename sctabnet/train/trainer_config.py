@@ -16,13 +16,19 @@ class TrainerConfig:
     minibatch_size: int = 256
     """Cells per optimiser step, over all processes."""
     learning_rate: float = 5e-3
-    """Peak learning rate; one warm-up and a cosine decay to zero."""
+    """Peak learning rate; a linear warm-up leads to it and a cosine from it to zero."""
     weight_decay: float = 1e-2
     """AdamW's decoupled weight decay."""
     sparsity_weight: float = 1e-4
     """Weight of the masks' mean entropy in the loss."""
+    warmup: float = 0.1
+    """Share of the steps in which the learning rate rises; a cosine takes it to zero afterwards."""
     gradient_clip: float = 1.0
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient; 0 sets no limit."""
+    accumulate: int = 1
+    """Minibatches whose gradients make one optimiser step."""
+    ema_decay: float = 0.0
+    """Decay of the moving average of weights that is validated and kept; 0 keeps the weights."""
     panel_dropout: float = 0.4
     """Mean share of the genes hidden from a cell while labels are learned, as by another panel."""
     thinning: float = 0.7
@@ -49,12 +55,33 @@ class TrainerConfig:
     """Nodes."""
     precision: str = "32-true"
     """Lightning's precision, for instance bf16-mixed on CUDA."""
+    checkpoint_every: int = 200
+    """Optimiser steps between two checkpoints of a run folder."""
 
     def __post_init__(self) -> None:
         if min(self.max_epochs, self.minibatch_size, self.devices, self.num_nodes) < 1:
             msg = (
                 "max_epochs, minibatch_size, devices and num_nodes must be at least 1. Found "
                 f"{self.max_epochs}, {self.minibatch_size}, {self.devices}, {self.num_nodes}."
+            )
+            raise ValueError(msg)
+        if self.minibatch_size % (self.devices * self.num_nodes):
+            msg = (
+                "minibatch_size must be a multiple of the number of processes, which share every "
+                f"minibatch. Found {self.minibatch_size} cells for {self.num_nodes} nodes with "
+                f"{self.devices} devices. Choose a multiple of {self.devices * self.num_nodes}."
+            )
+            raise ValueError(msg)
+        if min(self.accumulate, self.checkpoint_every) < 1 or self.gradient_clip < 0:
+            msg = (
+                "accumulate and checkpoint_every must be at least 1, gradient_clip at least 0. "
+                f"Found {self.accumulate}, {self.checkpoint_every} and {self.gradient_clip}."
+            )
+            raise ValueError(msg)
+        if not (0 <= self.ema_decay < 1 and 0 <= self.warmup < 1):
+            msg = (
+                "ema_decay and warmup must be at least 0 and below 1. Found "
+                f"{self.ema_decay} and {self.warmup}. Try 0.999 and 0.1."
             )
             raise ValueError(msg)
         if self.learning_rate <= 0:
