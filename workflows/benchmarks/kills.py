@@ -38,7 +38,7 @@ OPTIONS = {
     "max_epochs": 3,
     "minibatch_size": 32,
     "ghost_size": 32,
-    "checkpoint_every": 4,
+    "checkpoint_every": 2,
     "ema_decay": 0.9,
     "accelerator": "cpu",
 }
@@ -46,7 +46,7 @@ TIMINGS = {"cells_per_s", "wait_share"}
 
 
 def job(folder: Path, *, resume: bool) -> None:
-    cells = simulate_atlas(400, 200, n_types=3)
+    cells = simulate_atlas(200, 100, n_types=3)
     sct.pretrain(cells, batch_key="batch", run=folder, resume=resume, **OPTIONS)
 
 
