@@ -56,7 +56,7 @@ def demo(
     reference, query, truth = _split(adata, labels_key, seed)
 
     print(f"1/4 pretrain on {reference.n_obs} cells without their labels")
-    pretrained = pretrain(reference, layer=layer, seed=seed, max_epochs=30)
+    pretrained = pretrain(reference, layer=layer, seed=seed, max_epochs=20)
     print("2/4 learn the labels")
     model = finetune(reference, init=pretrained, labels_key=labels_key, layer=layer, seed=seed)
     print(f"3/4 transfer them onto {query.n_obs} held-out cells")
