@@ -108,6 +108,8 @@ def fit(
         torch.manual_seed(seed)
         trainer = _trainer(
             config,
+            # the head for reconstruction gets no gradient while labels are learned
+            find_unused_parameters=task == "labels",
             max_epochs=epochs,
             callbacks=callbacks,
             plugins=plugins,
@@ -131,15 +133,16 @@ def fit(
     return {"epochs": best.epochs, "best_epoch": best.epoch, "val_loss": best.loss}
 
 
-def _trainer(config: TrainerConfig, **options: Any) -> lightning.Trainer:
+def _trainer(
+    config: TrainerConfig, *, find_unused_parameters: bool, **options: Any
+) -> lightning.Trainer:
     several = config.devices * config.num_nodes > 1
     try:
         return lightning.Trainer(
             accelerator=config.accelerator,
             devices=config.devices,
             num_nodes=config.num_nodes,
-            # a head that the task does not train has no gradient to reduce
-            strategy=DDPStrategy(find_unused_parameters=True, timeout=_TIMEOUT)
+            strategy=DDPStrategy(find_unused_parameters=find_unused_parameters, timeout=_TIMEOUT)
             if several
             else "auto",
             precision=config.precision,  # type: ignore[arg-type]
