@@ -12,6 +12,7 @@ import pooch
 from sctabnet._errors import InputError, MissingFileError
 from sctabnet._settings import settings
 from sctabnet.data.manifest_path import manifest_path
+from sctabnet.data.resuming_download import ResumingDownload
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -51,6 +52,12 @@ def _fetch(row: dict[str, str], manifest: Path) -> Path:
             f"{manifest} has the id {name!r}. An id may hold letters, digits, '.', '_' and '-' "
             "only, because it becomes a file name."
         )
+    version = row.get("version", "1")
+    if not version.isdigit():
+        raise InputError(
+            f"{manifest} gives {name} the version {version!r}. It becomes part of a file name: "
+            "write a number."
+        )
     known_hash = None if digest == "unknown" else digest
     if "://" not in url:
         local = manifest.parent / url
@@ -65,14 +72,18 @@ def _fetch(row: dict[str, str], manifest: Path) -> Path:
             stacklevel=4,
         )
     suffix = "".join(Path(url.split("?")[0]).suffixes[-1:]) or ".h5ad"
+    file = f"{name}-{version}{suffix}"
+    part = settings.cache_dir / f"{file}.part"
     try:
         fetched = pooch.retrieve(
             url,
             known_hash=known_hash,
-            fname=f"{name}-{row.get('version', '1')}{suffix}",
+            fname=file,
             path=settings.cache_dir,
-            progressbar=settings.progress_bar,
+            downloader=ResumingDownload(part, resume=known_hash is not None),
         )
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{name} was refused: {error}") from error
     return Path(fetched)
