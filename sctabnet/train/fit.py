@@ -24,6 +24,7 @@ from sctabnet._settings import settings
 from sctabnet.data.corpus import Corpus
 from sctabnet.data.datamodule import CorpusDataModule
 from sctabnet.model.network import Network
+from sctabnet.train.is_first_process import is_first_process
 from sctabnet.train.keep_best import KeepBest
 from sctabnet.train.lightning_network import LightningNetwork
 from sctabnet.train.progress_bar import ProgressBar
@@ -32,6 +33,7 @@ from sctabnet.train.reduce_running_statistics import ReduceRunningStatistics
 from sctabnet.train.run_record import RunRecord
 from sctabnet.train.save_checkpoints import SaveCheckpoints
 from sctabnet.train.trainer_config import TrainerConfig
+from sctabnet.train.watch_parent import watch_parent
 from sctabnet.train.weight_average import WeightAverage
 
 # a process that waits this long for the others gives up; a dead one is noticed long before
@@ -101,6 +103,8 @@ def fit(
             RankGenerators(),
             SaveCheckpoints(record.io, every=every, accumulate=accumulate),
         ]
+    if config.devices * config.num_nodes > 1 and not is_first_process():
+        watch_parent()
     if SLURMEnvironment.detect():
         # Lightning would requeue by itself, from a checkpoint of its own
         plugins.append(SLURMEnvironment(auto_requeue=False))
