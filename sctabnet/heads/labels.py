@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from sctabnet.nn.gene_table import GeneTable
 from sctabnet.nn.tokens import Tokens
 from sctabnet.ops import gene_sum
+
+ClassWeight = Literal["none", "balanced"]
 
 
 class LabelHead(nn.Module):
@@ -44,10 +47,24 @@ class LabelHead(nn.Module):
         """Include the TabNet term."""
         label_smoothing: float = 0.0
         """Label smoothing of the TabNet term's own loss."""
+        class_weight: ClassWeight = "none"
+        """Weights of the labels in the TabNet term's losses; "balanced" is inverse frequency."""
+        focal_gamma: float = 0.0
+        """Focal loss of the TabNet term: how much less a cell counts that is named well already."""
 
         def __post_init__(self) -> None:
             if not (self.wide or self.deep):
                 msg = "wide and deep are both off. Switch at least one term of the label head on."
+                raise ValueError(msg)
+            if self.class_weight not in get_args(ClassWeight):
+                known = list(get_args(ClassWeight))
+                msg = f"class_weight={self.class_weight!r} is not known. Choose one of {known}."
+                raise ValueError(msg)
+            if self.focal_gamma < 0 or not 0 <= self.label_smoothing < 1:
+                msg = (
+                    "focal_gamma must be at least 0 and label_smoothing lie in [0, 1). Found "
+                    f"{self.focal_gamma} and {self.label_smoothing}. 0 switches them off."
+                )
                 raise ValueError(msg)
 
     def __init__(self, gene_keys_g: Tensor, n_in: int, n_labels: int, config: Config) -> None:

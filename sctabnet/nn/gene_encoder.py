@@ -6,15 +6,17 @@ Legend of suffixes: n cells, g genes, k listed genes of all cells, d embedding, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from sctabnet.nn.encoder_config import ALPHA, EncoderConfig
 from sctabnet.nn.feature_transformer import FeatureTransformer
 from sctabnet.nn.gene_table import GeneTable
 from sctabnet.nn.glu_linear import glu_linear
-from sctabnet.nn.tokenise import Support
+from sctabnet.nn.program_attention import ProgramAttention, Programs
+from sctabnet.nn.step_mixer import StepMixer
 from sctabnet.nn.tokens import Tokens
 from sctabnet.ops import (
     gene_dot,
@@ -25,8 +27,6 @@ from sctabnet.ops import (
     segment_entropy,
 )
 
-ALPHA = {"softmax": 1.0, "entmax15": 1.5, "sparsemax": 2.0}
-
 
 @dataclass(slots=True)
 class EncoderOutput:
@@ -35,19 +35,25 @@ class EncoderOutput:
     Parameters
     ----------
     embedding
-        (n, n_d), the sum over steps of ReLU(d^s).
+        (n, n_d), the sum over steps of ReLU(d^s), and what a :class:`StepMixer` adds to it.
     masks
         One (k,) tensor per step; the weights of each cell sum to 1.
     step_weights
         (n, s), the share of step s in the embedding, TabNet's eta_s normalised over steps.
     sparsity
         Scalar, mean entropy of the masks over steps and cells (TabNet's L_sparse).
+    offsets
+        int64 (n + 1,), where each cell's list starts.
+    programs
+        The gene programs and their attention maps, or None for an encoder without them.
     """
 
     embedding: Tensor
     masks: list[Tensor]
     step_weights: Tensor
     sparsity: Tensor
+    offsets: Tensor
+    programs: Programs | None = None
 
     def aggregate_mask(self, offsets: Tensor) -> Tensor:
         """Return the step-weighted mask (k,), which sums to 1 over each cell's list."""
@@ -88,54 +94,10 @@ class GeneEncoder(nn.Module):
     importance: Tensor
     log_prior: Tensor
 
-    @dataclass(kw_only=True)
-    class Config:
-        """Sizes and choices of the encoder."""
-
-        n_d: int = 32
-        """Width of the decision output, the embedding."""
-        n_a: int = 32
-        """Width of the attention state."""
-        n_steps: int = 3
-        """Decision steps."""
-        gamma: float = 1.3
-        """Relaxation of the prior: 1 forces new genes at every step."""
-        n_shared: int = 2
-        """GLU layers shared by all steps, the gene embedding counted as the first."""
-        n_independent: int = 2
-        """GLU layers of each step's own."""
-        mask: Literal["softmax", "entmax15", "sparsemax"] = "entmax15"
-        """Activation of the masks."""
-        support: Literal["expressed", "panel"] = "expressed"
-        """Genes over which a mask may spread."""
-        shared_keys: bool = False
-        """One key per gene for all steps, instead of one per step."""
-        ghost_size: int = 128
-        """Cells per ghost batch."""
-        momentum: float = 0.02
-        """Momentum of the batch norms."""
-
-        def __post_init__(self) -> None:
-            if min(self.n_d, self.n_a, self.n_steps, self.n_shared) < 1 or self.n_independent < 0:
-                msg = (
-                    "n_d, n_a, n_steps and n_shared must be at least 1 and n_independent at least "
-                    f"0. Found n_d={self.n_d}, n_a={self.n_a}, n_steps={self.n_steps}, "
-                    f"n_shared={self.n_shared}, n_independent={self.n_independent}."
-                )
-                raise ValueError(msg)
-            if self.gamma < 1:
-                msg = f"gamma must be at least 1. Found {self.gamma}. TabNet uses 1.0 to 2.0."
-                raise ValueError(msg)
-            if self.mask not in ALPHA:
-                msg = f"mask={self.mask!r} is not known. Choose one of {sorted(ALPHA)}."
-                raise ValueError(msg)
-            if self.support not in get_args(Support):
-                known = list(get_args(Support))
-                msg = f"support={self.support!r} is not known. Choose one of {known}."
-                raise ValueError(msg)
+    Config: TypeAlias = EncoderConfig
 
     def __init__(
-        self, gene_keys_g: Tensor, config: Config, *, covariate_dim: int = 0, seed: int = 0
+        self, gene_keys_g: Tensor, config: EncoderConfig, *, covariate_dim: int = 0, seed: int = 0
     ) -> None:
         super().__init__()
         self.config = config
@@ -176,6 +138,27 @@ class GeneEncoder(nn.Module):
         self.covariates = nn.Linear(covariate_dim, 2 * width, bias=False) if covariate_dim else None
         if self.covariates is not None:
             nn.init.zeros_(self.covariates.weight)
+        # made last and only on request: the other parts' initial values must not depend on these
+        self.programs: ProgramAttention | None = None
+        if config.n_programs:
+            self.programs = ProgramAttention(
+                gene_keys_g,
+                n_programs=config.n_programs,
+                n_layers=config.program_layers,
+                n_heads=config.program_heads,
+                width=config.n_a,
+                seed=seed,
+            )
+        self.mixer: StepMixer | None = None
+        if config.steps != "sum":
+            self.mixer = StepMixer(
+                config.steps,
+                config.n_d,
+                config.n_steps,
+                kernel=config.step_kernel,
+                n_heads=config.step_heads,
+                dropout=config.step_dropout,
+            )
 
     def forward(
         self,
@@ -207,8 +190,12 @@ class GeneEncoder(nn.Module):
         attention = self.transformers[0](whole + shift, weights_n)[:, config.n_d :]
         prior: Tensor | None = None  # ones, which need no multiplication
         log_prior = torch.nn.functional.pad(self.log_prior, (0, 1))
-        masks, decisions, entropies = [], [], []
+        masks, decisions, entropies, reads = [], [], [], []
+        programs = None if self.programs is None else self.programs(tokens)
         for step in range(config.n_steps):
+            if self.programs is not None and programs is not None:
+                attention, read = self.programs.read(attention, programs)
+                reads.append(read)
             query = self.queries[step](attention) * self.temperatures[step]
             keys = self.keys[0 if config.shared_keys else step]()
             bias = self.biases[step]().squeeze(1) + log_prior
@@ -234,11 +221,19 @@ class GeneEncoder(nn.Module):
             sparsity = entropy_n.mean()
         else:
             sparsity = (entropy_n * weights_n).sum() / weights_n.sum().clamp_min(1e-12)
+        if programs is not None:
+            programs.reads_nshp = torch.stack(reads, 1)
+        if self.mixer is None:
+            embedding = torch.stack(decisions).sum(0)
+        else:
+            embedding = self.mixer(torch.stack(decisions, 1))
         return EncoderOutput(
-            embedding=torch.stack(decisions).sum(0),
+            embedding=embedding,
             masks=masks,
             step_weights=step_weights,
             sparsity=sparsity,
+            offsets=offsets,
+            programs=programs,
         )
 
     def _centre(self, tokens: Tokens, table: Tensor) -> Tensor:

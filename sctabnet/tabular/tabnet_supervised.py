@@ -14,7 +14,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import Tensor
 
 from sctabnet._errors import InputError
-from sctabnet.nn.dense_tabnet import DenseTabNet
+from sctabnet.nn.dense_tabnet import DenseOutput, DenseTabNet
+from sctabnet.nn.feature_permutation import feature_permutation
 from sctabnet.tabular.metric import Metric, metric_list
 from sctabnet.tabular.table_encoder import TableEncoder
 from sctabnet.tabular.table_rows import TableRows
@@ -31,6 +32,10 @@ class TabNetSupervised(TabNetBase):
 
     lambda_sparse: float = 1e-3
     """Weight of the masks' entropy in the loss."""
+    permutation_prob: float = 0.0
+    """Share of the minibatches whose columns are permuted too, for a comparison; 0 is best."""
+    reg_weight: float = 1.0
+    """Weight of what a permutation of columns changes (``permutation_prob``)."""
     eval_metric: str | Metric | list[str | Metric] | None = None
     """Metrics recorded on every evaluation set; the last one decides about stopping."""
 
@@ -90,6 +95,7 @@ class TabNetSupervised(TabNetBase):
             )
         seed = self._seed()
         self._take_table(X, from_unsupervised)
+        self._check_permutation()
         device = self._device()
         self.network_ = self._build(seed).to(device)
         if from_unsupervised is not None:
@@ -109,12 +115,35 @@ class TabNetSupervised(TabNetBase):
             out = self.network_(self._with_unknowns(table[rows], generator))
             loss = self._loss(out.outputs, y_n[rows], None if w_n is None else w_n[rows])
             total: Tensor = loss + self.lambda_sparse * out.steps.sparsity
+            if self.permutation_prob:
+                total = total + self._permuted(table[rows], out, generator)
             return total
 
         evaluate = self._evaluation(eval_set, early_stopping_on)
         self._train(len(kept), seed, loss_of_rows, evaluate)
         self.feature_importances_ = self._importances(table)
         return self
+
+    def _permuted(self, x_ng: Tensor, out: DenseOutput, generator: torch.Generator) -> Tensor:
+        """Return the penalty on what a permutation of the columns changes."""
+        order = torch.randperm(x_ng.shape[1], generator=generator).to(x_ng.device)
+        if float(torch.rand((), generator=generator)) >= self.permutation_prob:
+            return x_ng.new_zeros(())
+        return self.reg_weight * feature_permutation(self.network_, x_ng, out, order)
+
+    def _check_permutation(self) -> None:
+        if not 0 <= self.permutation_prob <= 1 or self.reg_weight < 0:
+            raise InputError(
+                "permutation_prob must lie in [0, 1] and reg_weight be at least 0. Found "
+                f"{self.permutation_prob} and {self.reg_weight}. 0 switches the penalty off."
+            )
+        structure = self.structure_
+        if self.permutation_prob and (structure["categorical"] or structure["groups"]):
+            raise InputError(
+                "permutation_prob permutes columns, which must be numeric and not grouped. Found "
+                f"{len(structure['categorical'])} categorical columns and "
+                f"{len(structure['groups'])} groups. Set permutation_prob=0."
+            )
 
     def _take_table(self, X: Any, pretrainer: TabNetPretrainer | None) -> None:
         if pretrainer is None:

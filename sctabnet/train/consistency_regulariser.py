@@ -28,6 +28,8 @@ class ConsistencyRegulariser(MaskRegulariser):
         See :func:`~sctabnet.nn.augment.augment`.
     """
 
+    name = "consistency"
+
     def __init__(
         self, *, weight: float, share: float, panel_dropout: float, thinning: float
     ) -> None:

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sctabnet import _checks
 from sctabnet._value_kind import ValueKind
 from sctabnet.data.corpus import Corpus
 from sctabnet.data.open_sources import Source
 from sctabnet.genes.gene_vocabulary import GeneVocabulary
+from sctabnet.heads.labels import ClassWeight
 from sctabnet.model.copy_weights import copy_weights
 from sctabnet.model.model import Model
 from sctabnet.model.model_config import ModelConfig
@@ -181,6 +183,7 @@ def finetune(  # noqa: PLR0913 (the public contract)
             config=choices.trainer,
             seed=seed,
             wide_out_of_fold=logits,
+            class_weights=_class_weights(labels[train], len(corpus.labels), head.class_weight),
         )
     result |= calibrate(model, corpus, validation, wide)
     measure_distances(model, corpus, train, validation, random_state=seed)
@@ -209,6 +212,15 @@ def _start(model: Model | None) -> Choices | None:
     if model is None:
         return None
     return Choices(model=ModelConfig.from_dict(model.config.to_dict()))
+
+
+def _class_weights(labels: NDArray[np.int64], n_labels: int, kind: ClassWeight) -> Tensor | None:
+    """Return (c,) weights with which every label that is there counts alike, or None."""
+    if kind == "none":
+        return None
+    counts = np.bincount(labels, minlength=n_labels)
+    weights = len(labels) / np.maximum(counts, 1) / max((counts > 0).sum(), 1)
+    return torch.from_numpy(weights.astype(np.float32))
 
 
 def _hold_out(

@@ -50,6 +50,7 @@ def fit(
     config: TrainerConfig,
     seed: int,
     wide_out_of_fold: Tensor | None = None,
+    class_weights: Tensor | None = None,
     record: RunRecord | None = None,
 ) -> dict[str, Any]:
     """Train ``network`` in place and leave it at its best epoch.
@@ -61,7 +62,7 @@ def fit(
         lowest loss on the validation cells.
     corpus
         Where the cells are read from.
-    task, config, seed, wide_out_of_fold
+    task, config, seed, wide_out_of_fold, class_weights
         See :class:`~sctabnet.train.lightning_network.LightningNetwork`.
     train_rows, validation_rows
         int64 row ids in the corpus, disjoint.
@@ -70,7 +71,8 @@ def fit(
 
     Returns
     -------
-    JSON types: epochs run, best epoch, best validation loss.
+    JSON types: epochs run, best epoch, best validation loss and, without a run folder, the
+    training dynamics of every epoch.
 
     Raises
     ------
@@ -88,6 +90,7 @@ def fit(
         total_steps=per_epoch * epochs,
         seed=seed,
         wide_out_of_fold=wide_out_of_fold,
+        class_weights=class_weights,
     )
     best = KeepBest(config.patience)
     callbacks: list[lightning.Callback] = [best, ReduceRunningStatistics()]
@@ -134,7 +137,9 @@ def fit(
     if best.weights is not None:
         network.load_state_dict(best.weights)
     network.eval()
-    return {"epochs": best.epochs, "best_epoch": best.epoch, "val_loss": best.loss}
+    result = {"epochs": best.epochs, "best_epoch": best.epoch, "val_loss": best.loss}
+    # a run folder's metrics.csv holds the dynamics, and an interruption cuts what is in memory
+    return result if record is not None else result | {"dynamics": module.dynamics}
 
 
 def _trainer(

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Literal
 
 import lightning
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from sctabnet._errors import InputError
 from sctabnet.data.minibatch import Minibatch
+from sctabnet.heads.label_loss import label_loss
 from sctabnet.model.network import Network
 from sctabnet.nn.augment import augment
+from sctabnet.nn.gene_encoder import EncoderOutput
 from sctabnet.ops import row_index
 from sctabnet.train.consistency_regulariser import ConsistencyRegulariser
+from sctabnet.train.gradient_norms import gradient_norms
+from sctabnet.train.mask_dynamics import mask_dynamics
 from sctabnet.train.mask_regulariser import MaskRegulariser, TrainingStep
 from sctabnet.train.not_finite import not_finite
 from sctabnet.train.permutation_regulariser import PermutationRegulariser
@@ -43,6 +47,14 @@ class LightningNetwork(lightning.LightningModule):
         (rows of the corpus, c) logits of the logistic regression for training cells it had not
         seen. The TabNet term must learn what the regression gets wrong on new cells, and on cells
         that it was fitted on it gets almost nothing wrong.
+    class_weights
+        (c,) weights of the labels in the TabNet term's losses, or None for equal ones.
+
+    Attributes
+    ----------
+    dynamics
+        One record per epoch, measured on its first minibatch: support, entropy and overlap of the
+        masks, every term of the loss, norms of the gradient before it is limited.
     """
 
     def __init__(
@@ -54,6 +66,7 @@ class LightningNetwork(lightning.LightningModule):
         total_steps: int,
         seed: int,
         wide_out_of_fold: Tensor | None = None,
+        class_weights: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -62,17 +75,22 @@ class LightningNetwork(lightning.LightningModule):
         self.total_steps = total_steps
         self.seed = seed
         self.wide_out_of_fold = wide_out_of_fold
+        self.class_weights = class_weights
+        self.dynamics: list[dict[str, float]] = []
         self.regularisers = _regularisers(config) if task == "labels" else []
         self._minibatch: Minibatch | None = None
+        self._record: dict[str, float] | None = None
 
-    def training_step(self, minibatch: Minibatch, _: int) -> Tensor:
+    def training_step(self, minibatch: Minibatch, batch_idx: int) -> Tensor:
         """Return the loss of one minibatch."""
         epoch = self.current_epoch
         self._minibatch = minibatch
+        terms: dict[str, Tensor | float] = {}
         if self.task == "reconstruct":
-            loss, *_rest, encoded = self.network.reconstruction_loss(
+            loss, _, _, encoded = self.network.reconstruction_loss(
                 minibatch, seed=self.seed, epoch=epoch
             )
+            terms["loss_reconstruct"] = loss
         else:
             original = minibatch
             minibatch = augment(
@@ -86,16 +104,20 @@ class LightningNetwork(lightning.LightningModule):
             prediction = self.network(minibatch, epoch=epoch)
             encoded = prediction.encoded
             loss = self._label_loss(minibatch, encoded.embedding)
+            terms["loss_labels"] = loss
             step = TrainingStep(
                 network=self.network, original=original, minibatch=minibatch,
                 prediction=prediction, step=self.global_step, total_steps=self.total_steps,
                 epoch=epoch, seed=self.seed,
             )  # fmt: skip
             for regulariser in self.regularisers:
-                loss = loss + regulariser(step)
-        loss = loss + self.config.sparsity_weight * encoded.sparsity
+                terms[f"loss_{regulariser.name}"] = term = regulariser(step)
+                loss = loss + term
+        terms["loss_sparsity"] = self.config.sparsity_weight * encoded.sparsity
+        loss = loss + terms["loss_sparsity"]
         if not bool(torch.isfinite(loss)):
             raise self._not_finite(minibatch)
+        self._measure(batch_idx, encoded, minibatch, terms)
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(minibatch))
         return loss * self._share(minibatch)
 
@@ -107,7 +129,10 @@ class LightningNetwork(lightning.LightningModule):
             )
         else:
             logits = self.network(minibatch).logits
-            loss = _cross_entropy(logits, minibatch)
+            assert logits is not None, "a network without a label head cannot learn labels"
+            loss = label_loss(
+                logits, minibatch.labels, minibatch.weights, class_weights_c=self._class_weights()
+            )
         self.log(
             "val_loss", loss, prog_bar=True, on_epoch=True, sync_dist=True,
             batch_size=max(int((minibatch.weights > 0).sum()), 1),
@@ -136,13 +161,44 @@ class LightningNetwork(lightning.LightningModule):
         head = self.network.labels
         assert head is not None, "a network without a label head cannot learn labels"
         deep = head.deep(embedding)
-        loss = _cross_entropy(deep, minibatch, head.config.label_smoothing)
+        labels, weights = minibatch.labels, minibatch.weights
+        loss = partial(
+            label_loss,
+            labels_n=labels,
+            weights_n=weights,
+            class_weights_c=self._class_weights(),
+            focal_gamma=head.config.focal_gamma,
+        )
+        own = loss(deep, smoothing=head.config.label_smoothing)
         if not head.config.wide:
-            return loss
+            return own
         # The TabNet term has a loss of its own too: through a gate of zero it would learn nothing.
         assert self.wide_out_of_fold is not None, "the wide path is fitted before training"
         wide = self.wide_out_of_fold[minibatch.row_ids.clamp_min(0).cpu()].to(deep)
-        return loss + _cross_entropy(wide + head.gate * deep, minibatch)
+        return own + loss(wide + head.gate * deep)
+
+    def _class_weights(self) -> Tensor | None:
+        if self.class_weights is not None:
+            self.class_weights = self.class_weights.to(self.device)
+        return self.class_weights
+
+    def _measure(
+        self,
+        batch_idx: int,
+        encoded: EncoderOutput,
+        minibatch: Minibatch,
+        terms: dict[str, Tensor | float],
+    ) -> None:
+        """Note how training goes, where it is kept: it would cost time at every step."""
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        logged = self.logger is not None and (self.global_step + 1) % max(every, 1) == 0
+        self._record = None
+        if batch_idx == 0 or logged:
+            self._record = mask_dynamics(encoded, minibatch.weights)
+            self._record |= {n: float(torch.as_tensor(term).detach()) for n, term in terms.items()}
+            self.log_dict(self._record, batch_size=len(minibatch))
+        if batch_idx == 0 and self._record is not None:
+            self.dynamics.append(self._record)
 
     def configure_gradient_clipping(
         self,
@@ -158,6 +214,10 @@ class LightningNetwork(lightning.LightningModule):
             raise self._not_finite(self._minibatch)
         self._minibatch = None
         self.log("gradient_norm", norm, batch_size=1)
+        if self._record is not None:
+            norms = gradient_norms(self.network)
+            self.log_dict(norms, batch_size=1)
+            self._record |= norms
         self.log("learning_rate", optimizer.param_groups[0]["lr"], batch_size=1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -186,15 +246,6 @@ class LightningNetwork(lightning.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
-
-
-def _cross_entropy(logits: Tensor, minibatch: Minibatch, smoothing: float = 0.0) -> Tensor:
-    """Return the mean over cells that count and have a label."""
-    weights = minibatch.weights * (minibatch.labels >= 0)
-    loss = F.cross_entropy(
-        logits, minibatch.labels.clamp_min(0), reduction="none", label_smoothing=smoothing
-    )
-    return (loss * weights).sum() / weights.sum().clamp_min(1e-12)
 
 
 def _regularisers(config: TrainerConfig) -> list[MaskRegulariser]:

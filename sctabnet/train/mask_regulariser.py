@@ -43,8 +43,10 @@ class MaskRegulariser(ABC):
     """A term of the loss that makes attention over genes more trustworthy.
 
     State that must survive a restart lives in buffers of the network, so that every checkpoint
-    holds it.
+    holds it. ``name`` is what its term is called in the record of the training.
     """
+
+    name: str
 
     @abstractmethod
     def __call__(self, step: TrainingStep) -> Tensor | float:

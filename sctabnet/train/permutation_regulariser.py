@@ -47,6 +47,8 @@ class PermutationRegulariser(MaskRegulariser):
         Steps between estimates.
     """
 
+    name = "permutation"
+
     def __init__(self, *, weight: float, prior: float, every: int) -> None:
         self.weight, self.prior, self.every = weight, prior, every
 
