@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from sctabnet.data.minibatch import Minibatch
+from sctabnet.importance.absent_evidence import absent_evidence
 from sctabnet.importance.deletion import FRACTIONS, deletion
 from sctabnet.importance.explain import Method, explain
 from sctabnet.importance.grouped_importance import GroupedImportance
@@ -41,10 +42,14 @@ def choose_readout(model: Model, first: Minibatch, second: Minibatch) -> dict[st
     rng = np.random.default_rng(0)
     scores = {f"random {i}": rng.random(n_genes) for i in range(_N_RANDOM)}
     for method in READOUTS:
-        sums = GroupedImportance(n_genes, n_labels)
+        measured = first.measured[first.source_ids].any(0).numpy()
+        absent = None if method == "mask" else absent_evidence(model, measured)
+        sums = GroupedImportance(n_genes, n_labels, absent)
         for found in explain(model, [first], method=method):
-            sums.count(found.predicted)
-            sums.add(found.value, found.genes, found.predicted[found.rows])
+            sums.count(found.predicted, found.explained)
+            sums.add(
+                found.value, found.genes, found.predicted[found.rows], found.explained[found.rows]
+            )
         scores[method] = sums.overall(sums.n_cells > 0)[0]
     probabilities = deletion(model, second, _predicted(model, second), scores)
     loss = {method: probabilities[method][1:].mean(0) for method in READOUTS}

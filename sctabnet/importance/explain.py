@@ -27,8 +27,9 @@ class Explanation:
     ----------
     cells
         int64 (n,) row ids of the cells.
-    predicted
-        int64 (n,) predicted label, -1 for a model without labels.
+    predicted, explained
+        int64 (n,) predicted label, and the one that the value speaks for; -1 for a model without
+        labels.
     genes, rows
         int64 (k,) gene of the vocabulary and position of the cell in the minibatch.
     value
@@ -43,6 +44,7 @@ class Explanation:
 
     cells: NDArray[np.int64]
     predicted: NDArray[np.int64]
+    explained: NDArray[np.int64]
     genes: NDArray[np.int64]
     rows: NDArray[np.int64]
     value: NDArray[np.float32]
@@ -96,10 +98,14 @@ def explain(
             value[is_gene & (tokens.x != 0)] = contribution
             value = value[is_gene]
         logits = prediction.logits
-        predicted = torch.full((len(cells),), -1) if logits is None else logits.argmax(1)
+        predicted = (
+            torch.full((len(cells),), -1, device=device) if logits is None else logits.argmax(1)
+        )
+        explained = predicted if wanted is None else torch.where(wanted < 0, predicted, wanted)
         yield Explanation(
             cells=cells,
             predicted=predicted.cpu().numpy(),
+            explained=explained.cpu().numpy(),
             genes=tokens.indices[is_gene].cpu().numpy(),
             rows=rows[is_gene].cpu().numpy(),
             value=value.cpu().numpy(),

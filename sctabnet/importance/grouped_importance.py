@@ -17,27 +17,42 @@ class GroupedImportance:
         Genes g of the vocabulary.
     n_groups
         Groups of cells.
+    absent
+        float64 (labels, g), what a gene adds to a cell that does not list it, by the label that the
+        cell is explained for; None for nothing.
     """
 
-    def __init__(self, n_genes: int, n_groups: int) -> None:
+    def __init__(self, n_genes: int, n_groups: int, absent: Array | None = None) -> None:
         self._sums = np.zeros((n_groups, n_genes))
         self._squares = np.zeros((n_groups, n_genes))
         self._cells = np.zeros(n_groups)
+        self._absent = absent
+        self._labels = np.zeros((n_groups, 0 if absent is None else len(absent)))
 
-    def count(self, groups: NDArray[np.int64]) -> None:
-        """Count cells by their group, int64 (n,), -1 for none."""
+    def count(self, groups: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> None:
+        """Count cells by their group, int64 (n,), -1 for none, and the label explained."""
         self._cells += np.bincount(groups[groups >= 0], minlength=len(self._cells))
+        if self._absent is not None and labels is not None:
+            np.add.at(self._labels, (groups[groups >= 0], labels[groups >= 0]), 1)
 
     def add(
-        self, value: NDArray[np.float32], genes: NDArray[np.int64], groups: NDArray[np.int64]
+        self,
+        value: NDArray[np.float32],
+        genes: NDArray[np.int64],
+        groups: NDArray[np.int64],
+        labels: NDArray[np.int64] | None = None,
     ) -> None:
-        """Add (nnz,) values with the gene and the group of each; one per gene and cell.
+        """Add (nnz,) values with the gene, the group and the label of each; one per gene and cell.
 
-        Cells that list no value for a gene count with 0, as :meth:`count` has counted them.
+        Cells that list no value for a gene count with 0 or with what the gene's absence says, as
+        :meth:`count` has counted them.
         """
+        values = value.astype(np.float64)
+        if self._absent is not None and labels is not None:
+            values = values - self._absent[labels, genes]
         inside = groups >= 0
         flat = groups[inside] * self._sums.shape[1] + genes[inside]
-        values = value[inside].astype(np.float64)
+        values = values[inside]
         for table, weights in ((self._sums, values), (self._squares, values**2)):
             table += np.bincount(flat, weights, minlength=table.size).reshape(table.shape)
 
@@ -49,7 +64,10 @@ class GroupedImportance:
     def per_group(self) -> Array:
         """Return (g, groups) mean value over all cells of a group; NaN where it has none."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            return (self._sums / self._cells[:, None]).T
+            sums = self._sums
+            if self._absent is not None:
+                sums = sums + self._labels @ self._absent
+            return (sums / self._cells[:, None]).T
 
     def standard_error(self) -> Array:
         """Return (g, groups) standard error of :meth:`per_group` over cells."""

@@ -16,6 +16,7 @@ from sctabnet._settings import settings
 from sctabnet._value_kind import ValueKind
 from sctabnet.data.corpus import Corpus
 from sctabnet.genes.align import align
+from sctabnet.importance.absent_evidence import absent_evidence
 from sctabnet.importance.certificate import certificate
 from sctabnet.importance.choose_readout import READOUTS, choose_readout
 from sctabnet.importance.equivalent_genes import equivalent_genes
@@ -71,8 +72,9 @@ def gene_importance(
     method
         ``"contribution"``: difference of the value to the gene's mean, times the derivative of the
         label's contrast (its logit less the mean of the others) with the masks held; the wide path
-        is included. ``"integrated_gradients"``: the same along the way from the means to the cell,
-        through the masks. ``"permutation"``: what is lost from the contrast if the gene's values
+        is included, and in it what a gene says by not being expressed.
+        ``"integrated_gradients"``: the same along the way from the means to the cell, through the
+        masks. ``"permutation"``: what is lost from the contrast if the gene's values
         are permuted across cells of a batch, one gene at a time, on at most 512 cells. ``"mask"``:
         mean attention, which speaks of the TabNet term only. None takes the one of contribution,
         integrated gradients and mask after whose deletions in some of the cells the model is least
@@ -151,7 +153,8 @@ def gene_importance(
 
     n_genes = len(model.vocabulary)
     lut = align(adata.var_names, model.vocabulary).lut
-    sums = GroupedImportance(n_genes, len(names))
+    absent = None if method == "mask" else absent_evidence(model, np.any(corpus.measured, axis=0))
+    sums = GroupedImportance(n_genes, len(names), absent)
     expression = GroupedExpression(n_genes, len(names))
     predicted = np.full(adata.n_obs, -1, dtype=np.int64)
     per_cell = pd.DataFrame(index=adata.obs_names)
@@ -171,8 +174,8 @@ def gene_importance(
         for found in explanations:
             predicted[found.cells] = found.predicted
             codes = found.predicted if given is None else given[found.cells]
-            sums.count(codes)
-            sums.add(found.value, found.genes, codes[found.rows])
+            sums.count(codes, found.explained)
+            sums.add(found.value, found.genes, codes[found.rows], found.explained[found.rows])
             expression.add(found.x, found.genes, found.rows, codes)
             n_attended[found.cells] = found.n_attended
             entropy[found.cells] = found.entropy

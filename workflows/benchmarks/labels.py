@@ -64,7 +64,7 @@ def main() -> None:
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore")
                         found = ARMS[arm][0](reference, query, options, seed)
-                except ImportError as error:
+                except ModuleNotFoundError as error:
                     print(f"{arm} is skipped: {error}")
                     break
                 predicted = found["label"].astype(str).to_numpy()
