@@ -57,6 +57,7 @@ IMPORTED_NOT_DECLARED = {
     "triton": "comes with CUDA builds of torch; its kernels are used only there",
     "numcodecs": "comes with zarr",
     "isal": "a faster inflate where it is installed",
+    "tiledbsoma": "the extra `soma`, asked for when a SOMA experiment is opened",
 }
 DECLARED_NOT_IMPORTED = {
     "wandb": "Lightning's WandbLogger imports it when asked for",

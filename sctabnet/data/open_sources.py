@@ -12,11 +12,13 @@ from sctabnet._errors import InputError, MissingFileError
 from sctabnet.data.anndata_source import anndata_source
 from sctabnet.data.h5ad_source import h5ad_source
 from sctabnet.data.manifest_files import manifest_files
+from sctabnet.data.soma_source import SomaSource
 from sctabnet.data.source import CellSource
 from sctabnet.data.zarr_source import zarr_source
 
 Source: TypeAlias = AnnData | str | Path | Iterable[AnnData | str | Path]
 
+_SOMA = "soma+"  # before the address of an experiment in an object store
 _MANIFEST = re.compile(r"[\w-]+|.*\.tsv")  # a bare name, or a table of files
 
 
@@ -27,7 +29,8 @@ def open_sources(source: Source, *, layer: str | None = None) -> list[CellSource
     ----------
     source
         An AnnData, a path, a pattern such as ``"atlas/*.h5ad"``, or a list of these. Paths end in
-        ``.h5ad`` or ``.zarr``; a prepared corpus is a ``.zarr`` folder.
+        ``.h5ad`` or ``.zarr``; a prepared corpus is a ``.zarr`` folder. The folder of a TileDB-SOMA
+        experiment (CELLxGENE Census) is read too, ``soma+s3://...`` where it is far away.
     layer
         None for ``X``, ``"raw"`` for ``raw.X``, otherwise a layer's name.
 
@@ -69,6 +72,8 @@ def _expand(pattern: str) -> list[str]:
 
 
 def _open_path(path: str, layer: str | None) -> CellSource:
+    if path.startswith(_SOMA) or (Path(path) / "__tiledb_group.tdb").exists():
+        return SomaSource(path.removeprefix(_SOMA), layer=layer)
     if "://" in path or Path(path).is_dir():
         return zarr_source(path, layer=layer)
     return h5ad_source(path, layer=layer)
