@@ -9,12 +9,12 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from scipy.sparse.linalg import LinearOperator, svds
 
 from sctabnet.data.corpus import Corpus
 from sctabnet.model.model import Model
 from sctabnet.model.type_distance import TypeDistance
 from sctabnet.train.log1p_matrix import log1p_matrix
+from sctabnet.train.principal_axes import principal_axes
 
 MAX_CELLS = 20_000
 N_AXES = 50
@@ -51,7 +51,8 @@ def measure_distances(
     labels = corpus.label_codes[train]
     x = log1p_matrix(corpus, train, encoder.mean)
     mean, std = encoder.mean.double().numpy(), encoder.std.double().numpy()
-    axes = _principal_axes(sp.csr_array(x @ sp.diags_array(1 / std)), mean / std) / std[:, None]
+    scaled = sp.csr_array(x @ sp.diags_array(1 / std))
+    axes = principal_axes(scaled, mean / std, N_AXES) / std[:, None]
     # a type without a training cell takes the centre of all
     centres = np.repeat(mean[:, None], len(model.labels), axis=1)
     for label in np.unique(labels):
@@ -71,19 +72,3 @@ def measure_distances(
         distances[where[minibatch.row_ids]] = found
     model.type_distance = distance
     model.calibration = replace(model.calibration, distances=distances)
-
-
-def _principal_axes(x: sp.csr_array, centre: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (g, k) orthonormal axes along which the rows of ``x`` vary most."""
-    n_axes = min(N_AXES, min(x.shape) - 1)
-    centred = LinearOperator(
-        shape=x.shape,
-        matvec=lambda v: x @ v - centre @ v,
-        rmatvec=lambda u: x.T @ u - centre * u.sum(),
-        matmat=lambda v: x @ v - (centre @ v)[None, :],
-        rmatmat=lambda u: x.T @ u - np.outer(centre, u.sum(0)),
-        dtype=np.float64,
-    )
-    start = np.random.default_rng(0).standard_normal(min(x.shape))
-    _, _, axes = svds(centred, k=n_axes, v0=start)
-    return np.ascontiguousarray(axes.T)

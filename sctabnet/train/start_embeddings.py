@@ -6,11 +6,11 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, svds
 
 from sctabnet.data.corpus import Corpus
 from sctabnet.model.network import Network
 from sctabnet.train.log1p_matrix import log1p_matrix
+from sctabnet.train.principal_axes import principal_axes
 
 MAX_CELLS = 20_000
 SCALE = 0.1
@@ -42,25 +42,9 @@ def start_embeddings(
         rows = np.sort(np.random.default_rng(random_state).permutation(rows)[:MAX_CELLS])
     mean, std = encoder.mean.double().numpy(), encoder.std.double().numpy()
     x = log1p_matrix(corpus, rows, encoder.mean) @ sp.diags_array(1 / std)
-    centre = mean / std
-    n_cells, n_genes = x.shape
-    width = encoder.config.n_d + encoder.config.n_a
-    n_axes = min(width, n_cells - 1, n_genes - 1)
-    if n_axes < 1:
+    axes = principal_axes(sp.csr_array(x), mean / std, encoder.config.n_d + encoder.config.n_a)
+    if not axes.shape[1]:
         return
-    centred = LinearOperator(
-        shape=x.shape,
-        matvec=lambda v: x @ v - centre @ v,
-        rmatvec=lambda u: x.T @ u - centre * u.sum(),
-        matmat=lambda v: x @ v - (centre @ v)[None, :],
-        rmatmat=lambda u: x.T @ u - np.outer(centre, u.sum(0)),
-        dtype=np.float64,
-    )
-    start = np.random.default_rng(0).standard_normal(min(n_cells, n_genes))
-    _, sizes, axes = svds(centred, k=n_axes, v0=start)
-    axes = axes[np.argsort(-sizes)].T
-    # a singular vector's sign is arbitrary: fix it by the largest entry, for the same bits always
-    axes *= np.sign(axes[np.abs(axes).argmax(0), np.arange(n_axes)])
     axes *= SCALE / max(axes.std(), 1e-12)
     with torch.no_grad():
-        encoder.embeddings.weight[:-1, :n_axes] = torch.from_numpy(axes).float()
+        encoder.embeddings.weight[:-1, : axes.shape[1]] = torch.from_numpy(axes).float()

@@ -1,0 +1,40 @@
+"""Principal axes of a sparse matrix whose centre is not subtracted in memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, svds
+
+
+def principal_axes(
+    x: sp.csr_array, centre: NDArray[np.float64], n_axes: int
+) -> NDArray[np.float64]:
+    """Return float64 (g, k) orthonormal axes along which the rows vary most, by falling variance.
+
+    Parameters
+    ----------
+    x
+        (n, g) values.
+    centre
+        float64 (g,) what is subtracted from every row.
+    n_axes
+        Axes wanted; k is smaller for a matrix of fewer rows or columns, and may be 0.
+    """
+    n_axes = min(n_axes, min(x.shape) - 1)
+    if n_axes < 1:
+        return np.zeros((x.shape[1], 0))
+    centred = LinearOperator(
+        shape=x.shape,
+        matvec=lambda v: x @ v - centre @ v,
+        rmatvec=lambda u: x.T @ u - centre * u.sum(),
+        matmat=lambda v: x @ v - (centre @ v)[None, :],
+        rmatmat=lambda u: x.T @ u - np.outer(centre, u.sum(0)),
+        dtype=np.float64,
+    )
+    start = np.random.default_rng(0).standard_normal(min(x.shape))
+    _, sizes, axes = svds(centred, k=n_axes, v0=start)
+    axes = axes[np.argsort(-sizes)].T
+    # a singular vector's sign is arbitrary: fix it by the largest entry, for the same bits always
+    return np.ascontiguousarray(axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(n_axes)]))
