@@ -15,6 +15,7 @@ from sctabnet.cli._parser import Parser, tidy
 from sctabnet.cli.annotate import annotate
 from sctabnet.cli.demo import demo
 from sctabnet.cli.evaluate import evaluate_labels
+from sctabnet.cli.evaluate_perturbation import evaluate_perturbation
 from sctabnet.cli.explain import explain
 from sctabnet.cli.export import export
 from sctabnet.cli.finetune import finetune
@@ -36,7 +37,11 @@ VERBS: dict[str, Any] = {
     "annotate": annotate,
     "explain": explain,
     "perturb": perturb,
-    "evaluate": {"_help": "Score results against the truth.", "labels": evaluate_labels},
+    "evaluate": {
+        "_help": "Score results against the truth.",
+        "labels": evaluate_labels,
+        "perturbation": evaluate_perturbation,
+    },
 }
 
 

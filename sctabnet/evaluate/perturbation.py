@@ -152,6 +152,7 @@ def _predict(
     found = perturbation_validation(head.table, seed=seed)
     head.choices = found.choices
     head.gene_scale.copy_(torch.from_numpy(found.gene_scale))
+    head.residual = found.residual
     wanted, at = [table.conditions[i] for i in split.test], table.contexts[split.test]
     predicted = {rule: perturb_rule(rule, train, wanted, at) for rule in RULES}
     own = head(wanted, at)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sctabnet.data.conditions import Condition
-from sctabnet.heads.perturb_choices import SUPPORTS, PerturbChoices
+from sctabnet.heads.perturb_choices import SUPPORTS, TASKS, PerturbChoices
 from sctabnet.heads.perturb_kernel import KernelShares, PerturbKernel
 from sctabnet.heads.perturb_prediction import PerturbPrediction
+from sctabnet.heads.perturb_residual import PerturbResidual
 from sctabnet.heads.perturb_rule import perturb_rule
 from sctabnet.heads.perturb_table import PerturbEmbedding, PerturbTable
 
@@ -26,12 +27,13 @@ class PerturbHead(nn.Module):
     r"""Mean effects of perturbations, known and unknown, on the log1p expression of g genes.
 
     .. math:: \hat\delta = (1 - a)\,\hat\delta_{rule}
-              + a\,\big(\ell^{-1}(\ell(x_c) + W L) - x_c\big)
+              + a\,\big(\ell^{-1}(\ell(x_c) + W L) - x_c\big) + b\,\Delta
 
     Rule is the closed-form baseline that did best when measured conditions were left out, W the
     weights of the mixed model (:class:`PerturbKernel`) and L the measured effects on the scale
-    :math:`\ell` of :func:`perturb_link`. With the gate a at 0 the head is that baseline. Entities
-    are pooled as a multiset: A+B is B+A and the control is no change.
+    :math:`\ell` of :func:`perturb_link`; :math:`\Delta` is :class:`PerturbResidual`, zero at its
+    start. With the gates a and b at 0 the head is that baseline. Entities are pooled as a multiset:
+    A+B is B+A and the control is no change.
 
     Parameters
     ----------
@@ -41,8 +43,8 @@ class PerturbHead(nn.Module):
         int64 (g,), rows of the model's vocabulary that the table's genes are.
     about
         Names that :mod:`sctabnet.tl` needs to read data in the same way.
-    config
-        Options.
+    residual_width
+        Width of the gene vectors of the residual network.
     """
 
     delta: Tensor
@@ -67,7 +69,12 @@ class PerturbHead(nn.Module):
                 raise ValueError(msg)
 
     def __init__(
-        self, table: PerturbTable, gene_rows: NDArray[np.int64], about: Mapping[str, Any]
+        self,
+        table: PerturbTable,
+        gene_rows: NDArray[np.int64],
+        about: Mapping[str, Any],
+        *,
+        residual_width: int = 1,
     ) -> None:
         super().__init__()
         self.conditions, self.contexts = table.conditions, table.contexts
@@ -80,6 +87,7 @@ class PerturbHead(nn.Module):
         self.register_buffer("detected", _single(table.detected_cg))
         self.register_buffer("gene_rows", torch.from_numpy(np.asarray(gene_rows, np.int64)))
         self.register_buffer("gene_scale", torch.ones(len(table.gene_ids)))
+        self.residual = PerturbResidual(len(table.gene_ids), residual_width)
         self.embedding_names = [source.names for source in table.embeddings]
         for i, source in enumerate(table.embeddings):
             self.register_buffer(f"embedding_{i}", _single(source.vectors))
@@ -132,11 +140,13 @@ class PerturbHead(nn.Module):
         profiles = table.controls_cg if controls_cg is None else controls_cg
         tasks = [self.task(c, int(k)) for c, k in zip(conditions, at, strict=True)]
         delta = self.closed_form(conditions, at, profiles, tasks)
+        added, attention = self._correct(delta, profiles[at], tasks)
+        delta = delta + added
         _, variance = self.kernel.weights(conditions, at, profiles)
         # expression cannot fall below zero
         delta = np.maximum(delta, -np.maximum(profiles[at], 0.0))
         control = np.array([c.is_control for c in conditions])
-        delta[control] = 0.0
+        delta[control], attention[control] = 0.0, 0.0
         spread = np.sqrt(np.where(control, 0.0, variance) + table.error_p.mean())
         quantile = np.array([choices.quantile[task] for task in tasks])
         width = quantile[:, None] * spread[:, None] * _double(self.gene_scale)
@@ -150,7 +160,28 @@ class PerturbHead(nn.Module):
             support=support,
             n_parts_seen=tuple(sum(e in known for e in c.entities) for c in conditions),
             better_than_mean=np.array([choices.better_than_mean[s] for s in support], bool),
+            attention_qg=attention,
         )
+
+    @torch.no_grad()
+    def _correct(
+        self, delta_qg: Array, control_qg: Array, tasks: Sequence[str]
+    ) -> tuple[Array, Array]:
+        """Return what the residual network adds, and its attention."""
+        choices = self.choices
+        assert choices is not None, "choices are made before anything is predicted"
+        added, attention = np.zeros_like(delta_qg), np.zeros_like(delta_qg)
+        device = self.delta.device
+        # one at a time: a matrix product rounds by its number of rows, and no prediction may
+        # depend on what else is asked for
+        for q, name in enumerate(tasks):
+            task = torch.tensor([max(TASKS.index(name) - 1, 0)], device=device)
+            base, control = (_single(x[q : q + 1]).to(device) for x in (delta_qg, control_qg))
+            correction, mask = self.residual(base, control, task)
+            attention[q] = _double(mask)[0]
+            if choices.residual.get(name, 0.0):
+                added[q] = choices.residual[name] * _double(correction)[0]
+        return added, attention
 
     def closed_form(
         self,
@@ -224,6 +255,7 @@ class PerturbHead(nn.Module):
             "dimensions": [
                 getattr(self, f"embedding_{i}").shape[1] for i in range(len(self.embedding_names))
             ],
+            "residual_width": self.residual.tokens.shape[1],
             "choices": asdict(self.choices),
         }
 
@@ -245,7 +277,8 @@ class PerturbHead(nn.Module):
                 for names, d in zip(spec["embeddings"], spec["dimensions"], strict=True)
             ),
         )
-        head = cls(table, np.zeros(g, np.int64), spec["about"])
+        width = spec["residual_width"]
+        head = cls(table, np.zeros(g, np.int64), spec["about"], residual_width=width)
         head.choices = PerturbChoices(**spec["choices"])
         return head
 

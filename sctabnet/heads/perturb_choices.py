@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 TASKS = ("seen", "single", "combination", "context")
 SUPPORTS = ("seen", "partly seen", "by embedding", "mean fallback")
@@ -24,3 +24,5 @@ class PerturbChoices:
     """For each support."""
     coverage: float = 0.9
     """Coverage of the intervals."""
+    residual: dict[str, float] = field(default_factory=dict)
+    """How much of the residual network's correction is added, for each task."""

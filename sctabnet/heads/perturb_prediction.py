@@ -27,6 +27,9 @@ class PerturbPrediction:
     better_than_mean
         Whether conditions of this support were predicted better than by the mean effect when they
         were left out.
+    attention_qg
+        Share of each gene in what the residual network looks at: the genes that carry the
+        predicted response. Rows sum to 1; the control's are zero.
     """
 
     delta_qg: Array
@@ -35,3 +38,4 @@ class PerturbPrediction:
     support: tuple[str, ...]
     n_parts_seen: tuple[int, ...]
     better_than_mean: NDArray[np.bool_]
+    attention_qg: Array

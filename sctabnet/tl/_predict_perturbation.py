@@ -73,6 +73,9 @@ def predict_perturbation(
         ``better_than_mean``; for cells, ``control_cell`` they came from.
     ``.layers["lower"]``, ``.layers["upper"]``
         Conformal interval per gene, for means and deltas.
+    ``.layers["attention"]``
+        For means and deltas, how much of the residual network's attention each gene has: the genes
+        that carry the predicted response. Rows sum to 1 over the genes of the model.
     ``.uns["sctabnet"]["params"]``
         How it was made.
 
@@ -139,6 +142,7 @@ def predict_perturbation(
         result = AnnData((base + delta).astype(np.float32), obs=obs, var=var.copy())
         result.layers["lower"] = np.maximum(lower, floor).astype(np.float32)
         result.layers["upper"] = np.maximum(upper, floor).astype(np.float32)
+        result.layers["attention"] = found.attention_qg[:, genes].astype(np.float32)
     for column in ("perturbation", "condition", "support", *head.about["context_keys"]):
         result.obs[column] = result.obs[column].astype("category")
     made = params(

@@ -111,6 +111,7 @@ def finetune_perturbation(  # noqa: PLR0913 (the public contract)
             "left_out_l2": errors,
             "rule": head.choices.rule if head.choices else {},
             "gate": head.choices.gate if head.choices else {},
+            "residual": head.choices.residual if head.choices else {},
             "shares": head.choices.shares if head.choices else {},
         }
     )
@@ -152,4 +153,5 @@ def _head(
     )
     head.choices = found.choices
     head.gene_scale.copy_(torch.from_numpy(found.gene_scale))
+    head.residual = found.residual
     return head, found.errors

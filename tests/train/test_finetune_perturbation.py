@@ -59,3 +59,19 @@ def test_command_learns_predicts_and_refuses(screen, tmp_path, capsys):
     assert main([*again, "--out", str(tmp_path / "q.h5ad")]) == 0
     assert main([*again, "--out", out]) == 2
     assert "already" in capsys.readouterr().err
+
+
+def test_command_evaluates_and_refuses(screen, tmp_path, capsys):
+    data, out = str(tmp_path / "s.h5ad"), tmp_path / "scores.csv"
+    screen[screen.obs["dose"] <= 1].write_h5ad(data)
+    verb = ["evaluate", "perturbation", "--data", data, "--batch_key", "batch"]
+    assert main([*verb, "--hold_out", '["P1+NOSUCH"]', "--out", str(out)]) == 2
+    assert "Not found: ['NOSUCH+P1']" in capsys.readouterr().err.replace("P1+NOSUCH", "NOSUCH+P1")
+    pair = next(c for c in screen.obs["perturbation"].cat.categories if "+" in c)
+    assert main([*verb, "--hold_out", f'["{pair}"]', "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "sctabnet against" in said and "ridge" in said and "coverage" in said
+    table = pd.read_csv(out)
+    assert {"sctabnet", "ridge", "replicate"} <= set(table["method"])
+    assert main([*verb, "--split", "leave_one_out"]) == 2
+    assert "split must be one of" in capsys.readouterr().err
