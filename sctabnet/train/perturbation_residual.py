@@ -178,7 +178,7 @@ def _train(
         optimiser.zero_grad()
         added, _ = network(base, control, task, picked)
         loss = (weight * ((base + added - truth) / scale).square().mean(1)).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         if step in checkpoints:
             kept = PerturbResidual(*network.tokens.shape)
