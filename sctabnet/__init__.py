@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from sctabnet._settings import settings
 
 if TYPE_CHECKING:
-    from sctabnet import datasets, evaluate, get, pl, tl
+    from sctabnet import datasets, evaluate, get, pl, report, tabular, tl
     from sctabnet.model.model import Model
+    from sctabnet.print_versions import print_versions
     from sctabnet.train.finetune import finetune
     from sctabnet.train.pretrain import pretrain
 
@@ -27,8 +28,9 @@ _LAZY = {
     "Model": "sctabnet.model.model",
     "finetune": "sctabnet.train.finetune",
     "pretrain": "sctabnet.train.pretrain",
+    "print_versions": "sctabnet.print_versions",
 }
-_MODULES = ("datasets", "evaluate", "get", "pl", "tabular", "tl")
+_MODULES = ("datasets", "evaluate", "get", "pl", "report", "tabular", "tl")
 
 __all__ = [
     "Model",
@@ -38,7 +40,10 @@ __all__ = [
     "get",
     "pl",
     "pretrain",
+    "print_versions",
+    "report",
     "settings",
+    "tabular",
     "tl",
 ]
 

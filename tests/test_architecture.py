@@ -29,21 +29,33 @@ RANK = {
     "importance": 7,
     "evaluate": 7,
     "tabular": 8,
-    "datasets": 8,
+    "datasets": 9,
     "tl": 8,
     "get": 9,
     "pl": 10,
-    "cli": 11,
+    "report": 11,
+    "cli": 12,
 }
-TOP_LEVEL = {"_atomic", "_checks", "_errors", "_file_checks", "_keys", "_settings", "_value_kind"}
+TOP_LEVEL = {
+    "_atomic",
+    "_checks",
+    "_errors",
+    "_file_checks",
+    "_keys",
+    "_result_checks",
+    "_settings",
+    "_value_kind",
+    "print_versions",
+}
 
-ANNDATA_ROOMS = {"data", "tl", "get", "pl", "cli", "datasets"}
+ANNDATA_ROOMS = {"data", "tl", "get", "pl", "report", "cli", "datasets"}
 
 # files with more than one public function or class, and why
 SEVERAL_PUBLIC_NAMES = {
     "_atomic.py": "the small steps that every writer needs",
     "_checks.py": "every message about user input in one place",
     "_file_checks.py": "the same for files and folders",
+    "_result_checks.py": "the same for results that are not there yet",
     "_errors.py": "the three kinds of one error",
     "model/folder.py": "the two directions of one file format",
     "tabular/estimator_folder.py": "the two directions of one file format",

@@ -22,6 +22,7 @@ from sctabnet.cli.finetune import finetune
 from sctabnet.cli.perturb import perturb
 from sctabnet.cli.prepare import prepare
 from sctabnet.cli.pretrain import pretrain
+from sctabnet.cli.report import report
 from sctabnet.cli.validate import validate
 from sctabnet.model.model import Model
 from sctabnet.train.run_folder import RunFolder
@@ -37,6 +38,7 @@ VERBS: dict[str, Any] = {
     "annotate": annotate,
     "explain": explain,
     "perturb": perturb,
+    "report": report,
     "evaluate": {
         "_help": "Score results against the truth.",
         "labels": evaluate_labels,

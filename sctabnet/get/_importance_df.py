@@ -32,6 +32,13 @@ def importance_df(
     ------
     KeyError
         If importances were not computed yet, or the group was not ranked.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> table = sct.get.importance_df(sct.datasets.example()[0], "T cell", n_genes=3)
+    >>> list(table["rank"])
+    [1, 2, 3]
     """
     slot = Keys(key).importance
     _checks.check_computed(adata.uns, slot, call="sctabnet.tl.gene_importance")

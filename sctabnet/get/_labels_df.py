@@ -27,6 +27,12 @@ def labels_df(adata: AnnData, *, key: str = "sctabnet") -> pd.DataFrame:
     ------
     KeyError
         If the labels were not computed yet.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> sct.get.labels_df(sct.datasets.example()[0]).columns[:4].tolist()
+    ['label', 'confidence', 'margin', 'unknown']
     """
     keys = Keys(key)
     _checks.check_computed(adata.obs.columns, keys.label, call="sctabnet.tl.transfer_labels")

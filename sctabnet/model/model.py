@@ -20,6 +20,7 @@ from sctabnet.model.calibration import Calibration
 from sctabnet.model.card import card
 from sctabnet.model.folder import read_folder, write_folder
 from sctabnet.model.model_config import ModelConfig
+from sctabnet.model.model_table import model_table
 from sctabnet.model.network import Network, Prediction
 from sctabnet.model.type_distance import TypeDistance
 
@@ -75,6 +76,10 @@ class Model:
             f"covariates {covariates or 'none'}, {parameters:,} parameters, "
             f"takes {self.config.accepts}"
         )
+
+    def _repr_html_(self) -> str:
+        """Show the model as a table in a notebook."""
+        return model_table(self)
 
     def digest(self) -> str:
         """Return SHA-256 (hexadecimal) of all weights: it names the model."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from anndata import AnnData
@@ -8,6 +7,7 @@ from matplotlib.axes import Axes
 
 from sctabnet import _checks
 from sctabnet._keys import Keys
+from sctabnet.pl._figure import axes_or_new, font_size, inches
 
 
 def confusion(
@@ -34,6 +34,13 @@ def confusion(
     ------
     KeyError
         If a column is missing.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> axes = sct.pl.confusion(sct.datasets.example()[0], "cell_type")
+    >>> axes.get_xlabel(), axes.get_ylabel()
+    ('transferred label', 'known label (cells)')
     """
     column = Keys(key).label
     _checks.check_obs_key(adata.obs.columns, labels_key, argument="labels_key")
@@ -45,13 +52,13 @@ def confusion(
     table = pd.crosstab(known, given).reindex(index=rows, columns=names, fill_value=0)
     table = table[table.sum(axis=1) > 0]
     share = table.to_numpy() / table.sum(axis=1).to_numpy()[:, None]
-    if ax is None:
-        size = (max(4.0, 0.36 * len(names) + 3.5), max(3.0, 0.32 * len(table) + 2.5))
-        _, ax = plt.subplots(figsize=size, layout="constrained")
-    image = ax.imshow(share, cmap="viridis", vmin=0, vmax=1, aspect="auto")
-    ax.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+    size = (max(4.0, inches(len(names)) + 3.5), max(3.0, inches(len(table)) + 2.2))
+    ax = axes_or_new(ax, size)
+    image = ax.imshow(share, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    ax.set_xticks(range(len(names)), names, rotation=90, fontsize=font_size(len(names)))
     counts = table.sum(axis=1)
-    ax.set_yticks(range(len(table)), [f"{name} ({n})" for name, n in counts.items()], fontsize=8)
+    rows = [f"{name} ({n})" for name, n in counts.items()]
+    ax.set_yticks(range(len(table)), rows, fontsize=font_size(len(table)))
     if len(names) <= 20:
         for i, j in zip(*np.nonzero(share >= 0.005), strict=True):
             colour = "black" if share[i, j] > 0.6 else "white"

@@ -1,0 +1,5 @@
+"""One page about one annotated file, to send to a colleague."""
+
+from sctabnet.report.write_report import write_report
+
+__all__ = ["write_report"]
