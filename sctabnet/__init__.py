@@ -16,8 +16,8 @@ from sctabnet._settings import settings
 
 if TYPE_CHECKING:
     from sctabnet import datasets, evaluate, get, pl, report, tabular, tl
+    from sctabnet._print_versions import print_versions
     from sctabnet.model.model import Model
-    from sctabnet.print_versions import print_versions
     from sctabnet.train.finetune import finetune
     from sctabnet.train.pretrain import pretrain
 
@@ -28,7 +28,7 @@ _LAZY = {
     "Model": "sctabnet.model.model",
     "finetune": "sctabnet.train.finetune",
     "pretrain": "sctabnet.train.pretrain",
-    "print_versions": "sctabnet.print_versions",
+    "print_versions": "sctabnet._print_versions",
 }
 _MODULES = ("datasets", "evaluate", "get", "pl", "report", "tabular", "tl")
 

@@ -45,7 +45,7 @@ TOP_LEVEL = {
     "_result_checks",
     "_settings",
     "_value_kind",
-    "print_versions",
+    "_print_versions",
 }
 
 ANNDATA_ROOMS = {"data", "tl", "get", "pl", "report", "cli", "datasets"}

@@ -38,7 +38,7 @@ def training_curves(run: str | os.PathLike[str], *, ax: Axes | None = None) -> A
     >>> import sctabnet as sct
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> _ = (folder / "recipe.yaml").write_text("seed: 0")
-    >>> _ = (folder / "metrics.csv").write_text("step,train_loss,val_loss\\n1,2.0,\n2,,1.5\n")
+    >>> _ = (folder / "metrics.csv").write_text("step,train_loss,val_loss\n1,2.0,\n2,,1.5\n")
     >>> sct.pl.training_curves(folder).get_ylabel()
     'loss'
     """
