@@ -203,8 +203,8 @@ def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) 
         error = difference.std(ddof=1) / np.sqrt(len(difference))
         lines += [
             f"## {task}", "",
-            "| arm | macro-F1 | TabNet term alone | less default (standard error) | ECE | CPU s | MB "
-            "| importance stability |",
+            "| arm | macro-F1 | TabNet term alone | less default (standard error) | ECE "
+            "| CPU s | MB | importance stability |",
             "|---|---|---|---|---|---|---|---|",
         ]  # fmt: skip
         for arm, mean in means.iterrows():
