@@ -51,6 +51,4 @@ def _made() -> tuple[AnnData, Model]:
             tl.gene_importance(adata, model, attention=True)
     finally:
         settings.progress_bar = shown
-    # the first two columns of the embedding: a real map takes longer than the model
-    adata.obsm["X_umap"] = adata.obsm["X_sctabnet"][:, :2].copy()
     return adata, model

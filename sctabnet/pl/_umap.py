@@ -52,7 +52,7 @@ def umap(
     Examples
     --------
     >>> import sctabnet as sct
-    >>> axes = sct.pl.umap(sct.datasets.example()[0])
+    >>> axes = sct.pl.umap(sct.datasets.example()[0], basis="X_sctabnet")
     >>> axes.get_title()
     'label'
     """

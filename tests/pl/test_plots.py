@@ -46,7 +46,9 @@ def _close_figures():
 
 @pytest.fixture(scope="module")
 def example():
-    return sct.datasets.example()[0]
+    adata = sct.datasets.example()[0]
+    adata.obsm["X_umap"] = adata.obsm["X_sctabnet"][:, :2]  # stands in for a map
+    return adata
 
 
 @pytest.fixture(scope="module", params=N_LABELS)

@@ -13,7 +13,9 @@ from sctabnet.cli.main import main
 
 @pytest.fixture(scope="module")
 def example():
-    return sct.datasets.example()
+    adata, model = sct.datasets.example()
+    adata.obsm["X_umap"] = adata.obsm["X_sctabnet"][:, :2]  # stands in for a map
+    return adata, model
 
 
 @pytest.fixture(scope="module")
