@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -39,3 +40,14 @@ def check_some(n: int, what: str, *, found: str, advice: str) -> None:
     """Raise if there is nothing to draw."""
     if n == 0:
         raise InputError(f"There are no {what}. Found {found}. {advice}")
+
+
+def check_gene(gene: str, known: Collection[str]) -> None:
+    """Raise unless a gene is one that both adata and the model know."""
+    if gene not in known:
+        close = difflib.get_close_matches(gene, known, n=1)
+        meant = f" Did you mean {close[0]!r}?" if close else ""
+        raise MissingKeyError(
+            f"{gene!r} is no gene that adata.var_names and the model share. Found {len(known):,} "
+            f"shared genes, such as {list(known)[:5]}.{meant}"
+        )

@@ -40,6 +40,7 @@ TOP_LEVEL = {
     "_atomic",
     "_checks",
     "_errors",
+    "_extras",
     "_file_checks",
     "_keys",
     "_result_checks",
@@ -70,6 +71,7 @@ IMPORTED_NOT_DECLARED = {
     "numcodecs": "comes with zarr",
     "isal": "a faster inflate where it is installed",
     "tiledbsoma": "the extra `soma`, asked for when a SOMA experiment is opened",
+    "shap": "the extra `shap`, asked for by shap_explanation",
 }
 DECLARED_NOT_IMPORTED = {
     "wandb": "Lightning's WandbLogger imports it when asked for",
