@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sctabnet.data.corpus import Corpus
 from sctabnet.data.minibatch import Minibatch
 from sctabnet.data.panels import Panels
+from sctabnet.data.short_names import short_names
 
 _CHUNK_BYTES = 2**28
 
@@ -113,7 +114,7 @@ class PackedWriter:
 
     def _write_frames(self, group: Any, obs_columns: Sequence[str] | None) -> None:
         corpus = self._corpus
-        names = _short(corpus.source_names)
+        names = short_names(corpus.source_names)
         frame = pd.DataFrame(index=pd.Index(self._cell_names(), dtype=object))
         every = dict.fromkeys(name for source in corpus.sources for name in source.obs_columns)
         for column in every if obs_columns is None else obs_columns:
@@ -198,14 +199,6 @@ class _ChunkFiles:
             self._file.truncate(self._chunk_bytes)
             self._file.close()
             self._file = None
-
-
-def _short(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names of files without their folders where these differ, and numbered otherwise."""
-    short = tuple(Path(name).name for name in names)
-    if len(set(short)) == len(short):
-        return short
-    return tuple(f"{name} ({number})" for number, name in enumerate(short))
 
 
 def _concatenate(parts: Sequence[pd.Series]) -> pd.Series:

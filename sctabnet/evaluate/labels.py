@@ -10,8 +10,8 @@ from sklearn.metrics import f1_score
 
 from sctabnet._errors import InputError
 from sctabnet.data.cell_ontology import CellOntology
-from sctabnet.evaluate.calibration_error import calibration_error
 from sctabnet.evaluate.ontology_scores import ontology_scores
+from sctabnet.model.calibration_error import calibration_error
 
 RARE = 0.05
 

@@ -32,6 +32,8 @@ class ModelConfig:
     """Kinds of input that the model takes; set from the training data."""
     seed: int = 0
     """Seed of the initial weights."""
+    license: str = "not stated"
+    """Licence under which the weights may be used, best as SPDX identifier; for the card."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types."""

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from sctabnet import _checks
 from sctabnet._keys import Keys
 from sctabnet._result_checks import check_result, check_some
-from sctabnet.evaluate.calibration_error import calibration_error
+from sctabnet.model.calibration_error import calibration_error
 from sctabnet.pl._figure import BLUE, GREY, axes_or_new, bare
 
 

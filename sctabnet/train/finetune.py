@@ -23,6 +23,7 @@ from sctabnet.model.model_config import ModelConfig
 from sctabnet.train.accepted_input import accepted_input
 from sctabnet.train.calibrate import calibrate
 from sctabnet.train.choices import Choices
+from sctabnet.train.data_record import data_record
 from sctabnet.train.finetune_perturbation import finetune_perturbation
 from sctabnet.train.fit import fit
 from sctabnet.train.gene_statistics import gene_statistics
@@ -196,7 +197,7 @@ def finetune(  # noqa: PLR0913 (the public contract)
         {
             "task": "labels",
             "n_cells": len(labelled),
-            "data": corpus.fingerprint,
+            **data_record(corpus),
             "labels_key": labels_key,
             "batch_key": batch_key,
             **result,

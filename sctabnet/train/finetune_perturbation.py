@@ -20,6 +20,7 @@ from sctabnet.model.model import Model
 from sctabnet.model.model_config import ModelConfig
 from sctabnet.train.accepted_input import accepted_input
 from sctabnet.train.choices import Choices
+from sctabnet.train.data_record import data_record
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.perturbation_embeddings import perturbation_embeddings
 from sctabnet.train.perturbation_validation import perturbation_validation
@@ -105,7 +106,7 @@ def finetune_perturbation(  # noqa: PLR0913 (the public contract)
         {
             "task": "perturbation",
             "n_cells": corpus.n_cells,
-            "data": corpus.fingerprint,
+            **data_record(corpus),
             **about,
             "n_conditions": len(table),
             "left_out_l2": errors,

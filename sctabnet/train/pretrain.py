@@ -18,6 +18,7 @@ from sctabnet.data.open_sources import Source
 from sctabnet.model.model import Model
 from sctabnet.train.accepted_input import accepted_input
 from sctabnet.train.choices import Choices
+from sctabnet.train.data_record import data_record
 from sctabnet.train.fit import fit
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.held_out_cells import held_out_cells
@@ -152,7 +153,7 @@ def _train(source: Source, choices: Choices, options: dict[str, Any], job: _Job 
         )
         model.network.encoder.attention.copy_(mean_attention(model, corpus, validation))
         model.history.append(
-            {"task": "pretrain", "n_cells": corpus.n_cells, "data": corpus.fingerprint, **result}
+            {"task": "pretrain", "n_cells": corpus.n_cells, **data_record(corpus), **result}
         )
         if job is not None and record is not None and is_first_process():
             model.save(job.folder.model)

@@ -160,7 +160,7 @@ def run_table(task: str, arm: str, options: argparse.Namespace) -> list[dict]:
     from sklearn.metrics import f1_score
     from sklearn.model_selection import StratifiedKFold
 
-    from sctabnet.evaluate.calibration_error import calibration_error
+    from sctabnet.model.calibration_error import calibration_error
     from sctabnet.tabular import TabNetClassifier
 
     torch.set_num_threads(1)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchmetrics.classification import BinaryCalibrationError
 
-from sctabnet.evaluate.calibration_error import calibration_error
+from sctabnet.model.calibration_error import calibration_error
 
 
 @pytest.mark.parametrize("n_bins", [5, 15])
