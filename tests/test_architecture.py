@@ -58,7 +58,7 @@ SEVERAL_PUBLIC_NAMES = {
     "_file_checks.py": "the same for files and folders",
     "_result_checks.py": "the same for results that are not there yet",
     "_errors.py": "the three kinds of one error",
-    "model/folder.py": "the two directions of one file format",
+    "model/folder.py": "the directions of one file format",
     "tabular/estimator_folder.py": "the two directions of one file format",
     "tabular/class_codes.py": "classes to codes and to JSON, and back",
     "ops/backend.py": "setting and reading one choice",
@@ -71,6 +71,7 @@ IMPORTED_NOT_DECLARED = {
     "numcodecs": "comes with zarr",
     "isal": "a faster inflate where it is installed",
     "tiledbsoma": "the extra `soma`, asked for when a SOMA experiment is opened",
+    "huggingface_hub": "the extra `hub`, asked for by Model.from_hub and push_to_hub",
     "shap": "the extra `shap`, asked for by shap_explanation",
 }
 DECLARED_NOT_IMPORTED = {

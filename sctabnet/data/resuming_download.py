@@ -75,5 +75,5 @@ class ResumingDownload:
         again = "the next attempt goes on from there" if self._resume else "the next starts anew"
         return InputError(
             f"{url} could not be fetched. Found: {error}. {kept:,} bytes are kept and {again}. "
-            "Try again, or fetch the file by hand and name its path in the manifest."
+            "Try again, or fetch the file by hand and give its path."
         )

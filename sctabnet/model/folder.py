@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from sctabnet._errors import InputError
 
 FORMAT = 1
 FILES = frozenset({"config.json", "genes.tsv", "labels.json", "model.safetensors", "README.md"})
-_MANIFEST = "manifest.json"
+MANIFEST = "manifest.json"
 _MANIFEST_LIMIT = 1 << 20
 
 
@@ -69,7 +69,7 @@ def write_folder(
         temporary.mkdir()
         entries = {name: _write(temporary / name, content) for name, content in files.items()}
         manifest = {"format": FORMAT, "files": dict(sorted(entries.items()))}
-        _write(temporary / _MANIFEST, json.dumps(manifest, indent=1) + "\n")
+        _write(temporary / MANIFEST, json.dumps(manifest, indent=1) + "\n")
         fsync_folder(temporary)
         _read(temporary)
         if os.path.lexists(target):
@@ -122,12 +122,12 @@ def _check_replaceable(target: Path, *, overwrite: bool) -> None:
         names = {entry.name for entry in target.iterdir()}
         if not names:
             return
-        if overwrite and _MANIFEST in names and names <= FILES | {_MANIFEST}:
+        if overwrite and MANIFEST in names and names <= FILES | {MANIFEST}:
             return
         if overwrite:
             raise InputError(
                 f"{target} is not only a model folder, so it is not replaced. Found "
-                f"{sorted(names - FILES - {_MANIFEST})[:5] or 'no manifest.json'}. "
+                f"{sorted(names - FILES - {MANIFEST})[:5] or 'no manifest.json'}. "
                 "Choose another path, or move these files."
             )
     _checks.check_not_there(target, overwrite=False)
@@ -143,21 +143,23 @@ def _write(path: Path, content: bytes | str) -> dict[str, Any]:
 
 
 def _read(folder: Path) -> dict[str, bytes]:
-    entries = _read_manifest(folder)
+    entries = read_manifest(folder)
     found = {entry.name for entry in folder.iterdir()}
-    for wrong, names in (
-        ("is missing", (FILES - found) | (FILES - set(entries))),
-        ("does not belong there", (found - FILES - {_MANIFEST}) | (set(entries) - FILES)),
-    ):
-        if names:
-            raise _checks.damaged_model(folder, f"{min(names)!r} {wrong}")
+    _check_names(folder, found - {MANIFEST})
     return {name: _read_file(folder, name, entries[name]) for name in sorted(FILES)}
 
 
-def _read_file(folder: Path, name: str, entry: Any) -> bytes:
+def _check_names(folder: Path, found: Collection[str]) -> None:
+    for wrong, names in (
+        ("is missing", FILES - set(found)),
+        ("does not belong there", set(found) - FILES),
+    ):
+        if names:
+            raise _checks.damaged_model(folder, f"{min(names)!r} {wrong}")
+
+
+def _read_file(folder: Path, name: str, entry: Mapping[str, Any]) -> bytes:
     size = _regular_size(folder, name)
-    if not isinstance(entry, dict) or set(entry) != {"size", "sha256"}:
-        raise _checks.damaged_model(folder, f"manifest.json has no size and sha256 of {name}")
     if size != entry["size"]:
         raise _checks.damaged_model(
             folder, f"{name} has {size} bytes, its manifest says {entry['size']}"
@@ -168,12 +170,19 @@ def _read_file(folder: Path, name: str, entry: Any) -> bytes:
     return data
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    if _regular_size(folder, _MANIFEST) > _MANIFEST_LIMIT:
+def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return ``size`` and ``sha256`` of every file of a model, as its manifest states them.
+
+    Raises
+    ------
+    ValueError
+        If the manifest is damaged, states a file too many or too few, or is of a newer format.
+    """
+    if _regular_size(folder, MANIFEST) > _MANIFEST_LIMIT:
         raise _checks.damaged_model(folder, "manifest.json is too large")
     try:
         manifest = json.loads(
-            (folder / _MANIFEST).read_bytes().decode(), object_pairs_hook=_unique_keys
+            (folder / MANIFEST).read_bytes().decode(), object_pairs_hook=_unique_keys
         )
         version, entries = int(manifest["format"]), dict(manifest["files"])
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -183,6 +192,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder} was written by a newer sctabnet. Found format {version}; this version reads "
             f"up to {FORMAT}. Upgrade sctabnet."
         )
+    _check_names(folder, entries)
+    for name, entry in entries.items():
+        if not isinstance(entry, dict) or set(entry) != {"size", "sha256"}:
+            raise _checks.damaged_model(folder, f"manifest.json has no size and sha256 of {name}")
     return entries
 
 

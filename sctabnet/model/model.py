@@ -18,10 +18,14 @@ from sctabnet.genes.gene_vocabulary import GeneVocabulary
 from sctabnet.heads.perturb import PerturbHead
 from sctabnet.model.calibration import Calibration
 from sctabnet.model.card import card
+from sctabnet.model.fetch_from_hub import fetch_from_hub
+from sctabnet.model.fetch_from_url import fetch_from_url
 from sctabnet.model.folder import read_folder, write_folder
 from sctabnet.model.model_config import ModelConfig
+from sctabnet.model.model_line import model_line
 from sctabnet.model.model_table import model_table
 from sctabnet.model.network import Network, Prediction
+from sctabnet.model.push_to_hub import push_to_hub
 from sctabnet.model.type_distance import TypeDistance
 
 
@@ -69,13 +73,7 @@ class Model:
         self.network.eval()
 
     def __repr__(self) -> str:
-        parameters = sum(p.numel() for p in self.network.parameters())
-        covariates = {key: len(levels) for key, levels in self.covariates.items()}
-        return (
-            f"Model with {len(self.vocabulary):,} genes, {len(self.labels)} labels, "
-            f"covariates {covariates or 'none'}, {parameters:,} parameters, "
-            f"takes {self.config.accepts}"
-        )
+        return model_line(self)
 
     def _repr_html_(self) -> str:
         """Show the model as a table in a notebook."""
@@ -162,7 +160,106 @@ class Model:
             If the folder is not a model, a file was changed, or its format is newer than this
             version of sctabnet reads.
         """
-        files = read_folder(folder)
+        return cls._from_files(read_folder(folder))
+
+    @classmethod
+    def from_url(cls, url: str, *, sha256: str | None = None) -> Self:
+        """Fetch a model folder that lies on a web server; what was fetched once is kept.
+
+        Every file is checked against the digest that the model's ``manifest.json`` states, so
+        that no other one is loaded; a model holds no code that could run.
+
+        Parameters
+        ----------
+        url
+            Address of the folder, or of the ``manifest.json`` in it; ``https://`` or ``http://``.
+        sha256
+            Digest of ``manifest.json``; only with it is the model certain to be the one that you
+            were told of.
+
+        Raises
+        ------
+        ValueError
+            If the server cannot be reached, what is there is no model, or it is another one.
+        """
+        return cls._from_files(fetch_from_url(url, sha256=sha256))
+
+    @classmethod
+    def from_hub(
+        cls, repo_id: str, *, revision: str | None = None, token: str | None = None
+    ) -> Self:
+        """Fetch a model from the Hugging Face Hub; every file is checked against its digest.
+
+        Needs ``pip install 'sctabnet[hub]'``.
+
+        Parameters
+        ----------
+        repo_id
+            Name of the repository, such as ``"someone/blood"``.
+        revision
+            Branch, tag or commit; a commit always gives the same model.
+        token
+            Access token; by default the one that ``hf auth login`` has stored.
+
+        Raises
+        ------
+        ImportError
+            If huggingface-hub is not installed.
+        ValueError
+            If it cannot be fetched, or the repository holds no model as it was written.
+        """
+        return cls._from_files(fetch_from_hub(repo_id, revision=revision, token=token))
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = True,
+        revision: str | None = None,
+        commit_message: str = "Upload sctabnet model",
+        token: str | None = None,
+    ) -> str:
+        """Upload the model folder, card included, to the Hugging Face Hub.
+
+        Needs ``pip install 'sctabnet[hub]'``. State a licence first:
+        ``model.config.license = "CC-BY-4.0"``.
+
+        Parameters
+        ----------
+        repo_id
+            Name of the repository, such as ``"someone/blood"``; made if it does not exist.
+        private
+            Whether a new repository is to be seen by its owner only.
+        revision
+            Branch to write to.
+        commit_message
+            What the repository's history says of it.
+        token
+            Access token; by default the one that ``hf auth login`` has stored.
+
+        Returns
+        -------
+        Address of the commit. Its identifier, given to :meth:`from_hub` as ``revision``, always
+        gives this very model.
+
+        Raises
+        ------
+        ImportError
+            If huggingface-hub is not installed.
+        ValueError
+            If the hub refuses it.
+        """
+        return push_to_hub(
+            self,
+            repo_id,
+            private=private,
+            revision=revision,
+            commit_message=commit_message,
+            token=token,
+        )
+
+    @classmethod
+    def _from_files(cls, files: Mapping[str, bytes]) -> Self:
         config = json.loads(files["config.json"])
         labels = json.loads(files["labels.json"])
         model = cls(

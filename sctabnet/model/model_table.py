@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Any
 
+from sctabnet.model.training_line import training_line
+
 if TYPE_CHECKING:
     from sctabnet.model.model import Model
 
@@ -32,10 +34,10 @@ def model_table(model: Model) -> str:
         ("encoder", f"{encoder.n_steps} steps, {encoder.mask}, {n_parameters:,} parameters"),
     ]
     for number, entry in enumerate(model.history, 1):
-        told = ("n_cells", "labels_key", "batch_key", "epochs", "val_loss", "gate", "temperature")
+        told = ("labels_key", "batch_key", "epochs", "val_loss", "gate", "temperature")
         known = [f"{key} {_short(entry[key])}" for key in told if entry.get(key) is not None]
-        rows.append((f"training run {number}", f"{entry.get('task', '')}: {', '.join(known)}"))
-    rows.append(("weights", model.digest()[:12]))
+        rows.append((f"training run {number}", f"{training_line(entry)}: {', '.join(known)}"))
+    rows += [("licence", model.config.license), ("digest of the weights", model.digest()[:12])]
     lines = "".join(
         f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
         f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"

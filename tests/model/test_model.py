@@ -73,10 +73,12 @@ def test_more_genes_leave_every_other_initial_parameter_as_it_was():
 
 def test_is_shown_in_one_line(model):
     assert repr(model) == (
-        "Model with 120 genes, 3 labels, covariates {'batch': 2}, "
-        f"{sum(p.numel() for p in model.network.parameters()):,} parameters, takes counts"
+        "Model with 120 genes, 3 labels (B cell, NK, T/CD4), covariates {'batch': 2}, "
+        f"{sum(p.numel() for p in model.network.parameters()):,} parameters, takes counts, "
+        f"trained for labels on 240 cells of adata, digest {model.digest()[:12]}"
     )
-    assert "covariates none" in repr(model_of())
+    assert "covariates none" in repr(model_of()) and "not trained" in repr(model_of())
+    assert "(a, b, c, d, e, ...)" in repr(model_of(labels=list("abcdefg")))
 
 
 def test_no_pickle_and_a_card_for_people(model_folder, model):
