@@ -80,14 +80,15 @@ def test_the_table_of_slots_is_what_is_written(annotated):
     table = re.findall(r"^\| (`.*?) \|", README, flags=re.MULTILINE)
     slots = re.findall(r'`(\w+)\["(\w+)"\]', "\n".join(table))
     assert len(slots) >= 12
-    certified = Keys(
-        "sctabnet"
-    ).importance_qvalue  # its refits are tested beside tl.gene_importance
+    certified = Keys("sctabnet").importance_qvalue  # opt-in: see the tests of tl
     assert ("var", certified) in slots
     for place, name in slots:
         assert name in getattr(annotated, place) or name == certified, f"{place}[{name!r}]"
-    for name in re.findall(r"`\.\.\.(_\w+)`", "\n".join(table)):
-        assert f"sctabnet{name}" in annotated.obs
+    for row in table:
+        place, name = re.search(r'`(\w+)\["(\w+)"\]', row).groups()
+        for suffix in re.findall(r"`\.\.\.(_\w+)`", row):
+            present = getattr(annotated, place)
+            assert f"{name}{suffix}" in present or f"sctabnet{suffix}" in present, row
 
 
 def test_the_files_to_read_exist():
