@@ -9,7 +9,6 @@ from sctabnet import tl
 from sctabnet._settings import settings
 from sctabnet.data.simulate import simulate_atlas
 from sctabnet.model.model import Model
-from sctabnet.train.finetune import finetune
 
 
 def example() -> tuple[AnnData, Model]:
@@ -36,6 +35,8 @@ def example() -> tuple[AnnData, Model]:
 
 @functools.cache
 def _made() -> tuple[AnnData, Model]:
+    from sctabnet.train.finetune import finetune  # loads Lightning, which only training needs
+
     adata = simulate_atlas(240, 120, n_types=3, n_markers=6, n_null_programs=2)
     names = {"type_0": "T cell", "type_1": "B cell", "type_2": "NK cell"}
     adata.obs["cell_type"] = adata.obs["cell_type"].cat.rename_categories(names)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import scanpy as sc
 from anndata import AnnData
 
 
@@ -23,6 +22,8 @@ def pbmc68k() -> AnnData:
     >>> adata.raw.shape, adata.obs["bulk_labels"].nunique()
     ((700, 765), 10)
     """
+    import scanpy as sc  # slow to import, and only needed here
+
     adata = sc.datasets.pbmc68k_reduced()
     adata.raw.X.sort_indices()
     return adata

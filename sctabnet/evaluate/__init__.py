@@ -4,3 +4,7 @@ from sctabnet.evaluate.labels import labels
 from sctabnet.evaluate.perturbation import perturbation
 
 __all__ = ["labels", "perturbation"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

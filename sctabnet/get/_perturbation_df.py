@@ -5,6 +5,7 @@ import pandas as pd
 from anndata import AnnData
 
 from sctabnet import _checks
+from sctabnet._result_checks import check_result
 
 
 def perturbation_df(adata: AnnData, condition: str, *, n_genes: int | None = None) -> pd.DataFrame:
@@ -29,9 +30,10 @@ def perturbation_df(adata: AnnData, condition: str, *, n_genes: int | None = Non
     KeyError
         If the condition was not predicted, or ``adata`` holds no intervals.
     """
-    _checks.check_computed(
-        adata.layers, "lower", call='sctabnet.tl.predict_perturbation(..., return_="delta")'
-    )
+    check_result(
+        adata.layers, "lower", slot="layers",
+        call='sctabnet.tl.predict_perturbation(adata, model, perturbations, return_="delta")',
+    )  # fmt: skip
     asked = adata.obs["perturbation"].astype(str).eq(condition)
     rows = np.flatnonzero((asked | adata.obs["condition"].astype(str).eq(condition)).to_numpy())
     if not len(rows):

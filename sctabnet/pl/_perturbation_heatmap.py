@@ -5,7 +5,7 @@ import numpy as np
 from anndata import AnnData
 from matplotlib.axes import Axes
 
-from sctabnet import _checks
+from sctabnet._result_checks import check_result
 
 
 def perturbation_heatmap(adata: AnnData, *, n_genes: int = 40, ax: Axes | None = None) -> Axes:
@@ -29,9 +29,10 @@ def perturbation_heatmap(adata: AnnData, *, n_genes: int = 40, ax: Axes | None =
     KeyError
         If ``adata`` holds no predicted effects.
     """
-    _checks.check_computed(
-        adata.layers, "lower", call='sctabnet.tl.predict_perturbation(..., return_="delta")'
-    )
+    check_result(
+        adata.layers, "lower", slot="layers",
+        call='sctabnet.tl.predict_perturbation(adata, model, perturbations, return_="delta")',
+    )  # fmt: skip
     delta = np.asarray(adata.X)
     top = np.argsort(-np.abs(delta).mean(axis=0), kind="stable")[:n_genes]
     _, _, axes = np.linalg.svd(delta[:, top], full_matrices=False)

@@ -3,3 +3,7 @@
 from sctabnet.report.write_report import write_report
 
 __all__ = ["write_report"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

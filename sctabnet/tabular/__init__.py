@@ -13,3 +13,7 @@ __all__ = [
     "TabNetPretrainer",
     "TabNetRegressor",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

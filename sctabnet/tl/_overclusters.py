@@ -6,7 +6,6 @@ import importlib.util
 import warnings
 
 import numpy as np
-import scanpy as sc
 from anndata import AnnData
 from numpy.typing import NDArray
 
@@ -46,6 +45,8 @@ def overclusters(place_nd: NDArray[np.float32], *, random_state: int = 0) -> NDA
     -------
     int64 (n,); fewer than three cells are one cluster.
     """
+    import scanpy as sc  # slow to import, and only needed here
+
     check_clustering_installed()
     n_cells = len(place_nd)
     if n_cells < 3:
