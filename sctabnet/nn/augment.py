@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sctabnet.data.minibatch import Minibatch
 from sctabnet.nn.keyed_uniform import keyed_uniform
-from sctabnet.ops import row_index
+from sctabnet.ops import binomial_quantile, row_index
 
 N_PANELS = 8
 EXACT_BELOW = 32
@@ -53,7 +53,7 @@ def augment(
     if thinning > 0:
         kept = 1 - thinning * keyed_uniform(seed, epoch, row_ids, 3)
         u = keyed_uniform(seed, epoch, row_ids[rows], gene_keys_g[indices], 4)
-        thinned = _binomial(values, kept[rows], u)
+        thinned = _thin(values, kept, u, minibatch.offsets)
         values = torch.where(is_log1p[source_ids][rows], values, thinned)
     if panel_dropout > 0:
         panels = torch.arange(N_PANELS, device=values.device)
@@ -81,22 +81,13 @@ def augment(
     )
 
 
-def _binomial(n: Tensor, p: Tensor, u: Tensor) -> Tensor:
-    """Return binomial quantiles of ``u``: exact for small n, by the normal limit for large n."""
-    small = n < EXACT_BELOW
-    spread = torch.sqrt(n * p * (1 - p))
-    z = torch.special.ndtri(u.clamp(1e-6, 1 - 1e-6))
-    result = torch.where(small, 0.0, torch.round(n * p + spread * z).clamp_min(0)).minimum(n)
-    left = torch.nonzero(small & (n > 0)).squeeze(1)
-    m, q, level = n[left].round(), p[left].clamp(1e-6, 1 - 1e-6), u[left]
-    mass = (1 - q) ** m
-    below = mass.clone()
-    k = 0
-    while len(left):
-        beyond = (level > below) & (m > k)
-        left, m, q, level = left[beyond], m[beyond], q[beyond], level[beyond]
-        mass = mass[beyond] * (m - k) / (k + 1) * q / (1 - q)
-        below = below[beyond] + mass
-        result[left] += 1
-        k += 1
+def _thin(counts_k: Tensor, kept_n: Tensor, level_k: Tensor, offsets: Tensor) -> Tensor:
+    """Return binomial quantiles: exact for small counts, by the normal limit for large ones."""
+    is_small = counts_k < EXACT_BELOW
+    small = torch.where(is_small, counts_k, 0.0).round()
+    result = binomial_quantile(small, kept_n.clamp(1e-6, 1 - 1e-6), level_k, offsets)
+    large = torch.nonzero(~is_small).squeeze(1)
+    n, p = counts_k[large], kept_n[row_index(offsets)[large]]
+    z = torch.special.ndtri(level_k[large].clamp(1e-6, 1 - 1e-6))
+    result[large] = torch.round(n * p + torch.sqrt(n * p * (1 - p)) * z).clamp_min(0).minimum(n)
     return result

@@ -163,6 +163,13 @@ def scale_rows(values_k: Tensor, offsets: Tensor, total: float) -> Tensor:
     return kernels.scale_rows(*args, total)
 
 
+@custom_op("sctabnet::binomial_quantile", mutates_args=())
+def binomial_quantile(counts_k: Tensor, kept_n: Tensor, level_k: Tensor, offsets: Tensor) -> Tensor:
+    """Thin counts at given levels."""
+    kernels, args = _prepare(counts_k, kept_n, level_k, offsets)
+    return kernels.binomial_quantile(*args)
+
+
 def _prepare(*tensors: Tensor | None) -> tuple[ModuleType, list[Any]]:
     """Load the kernels for these tensors and strip the tensors of graph and strides."""
     first = tensors[0]
@@ -268,6 +275,11 @@ def _(
 @scale_rows.register_fake
 def _(values_k: Tensor, offsets: Tensor, total: float) -> Tensor:
     return torch.empty_like(values_k)
+
+
+@binomial_quantile.register_fake
+def _(counts_k: Tensor, kept_n: Tensor, level_k: Tensor, offsets: Tensor) -> Tensor:
+    return torch.empty_like(counts_k)
 
 
 def _empty(like: Tensor, wanted: bool) -> Tensor:

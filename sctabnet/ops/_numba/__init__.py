@@ -5,6 +5,7 @@ torch's threads its own rows (or, for gradients of a table, its own genes).  No 
 the same number, so results do not depend on timing.
 """
 
+from sctabnet.ops._numba.binomial_quantile import binomial_quantile
 from sctabnet.ops._numba.gene_dot import gene_dot
 from sctabnet.ops._numba.gene_sum import gene_sum
 from sctabnet.ops._numba.keep_support import keep_support
@@ -17,6 +18,7 @@ from sctabnet.ops._numba.segment_entropy_grad import segment_entropy_grad
 from sctabnet.ops._numba.table_grad import table_grad
 
 __all__ = [
+    "binomial_quantile",
     "gene_dot",
     "gene_sum",
     "keep_support",

@@ -1,5 +1,6 @@
 """Plain-torch references: the definition of every operation, on any device."""
 
+from sctabnet.ops._torch.binomial_quantile import binomial_quantile
 from sctabnet.ops._torch.gene_dot import gene_dot
 from sctabnet.ops._torch.gene_sum import gene_sum
 from sctabnet.ops._torch.list_tokens import list_tokens
@@ -11,6 +12,7 @@ from sctabnet.ops._torch.segment_entropy import segment_entropy
 from sctabnet.ops._torch.segment_sum import segment_sum
 
 __all__ = [
+    "binomial_quantile",
     "gene_dot",
     "gene_sum",
     "list_tokens",
