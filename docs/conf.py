@@ -1,0 +1,55 @@
+"""Sphinx configuration: Markdown pages, notebooks as they are, and the API from docstrings."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT))
+
+import sctabnet  # noqa: E402
+
+# The tutorials are the notebooks that the tests run. Sphinx reads below its own folder only.
+for notebook in sorted((ROOT / "workflows" / "notebooks").glob("*.ipynb")):
+    shutil.copyfile(notebook, HERE / "tutorials" / notebook.name)
+
+project = "sctabnet"
+author = "sctabnet developers"
+copyright = author
+version = release = sctabnet.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+]
+exclude_patterns = ["_build"]
+# Notebooks are executed by the tests; here they are only shown.
+nb_execution_mode = "off"
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc sections say it in words, with shapes
+autodoc_member_order = "bysource"
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+napoleon_use_ivar = True
+napoleon_preprocess_types = False
+
+templates_path = ["_templates"]
+html_theme = "pydata_sphinx_theme"
+html_title = f"sctabnet {release}"
+html_show_sourcelink = False
+html_theme_options = {
+    "show_prev_next": False,
+    "navigation_with_keys": False,
+    "navbar_align": "left",
+    "secondary_sidebar_items": ["page-toc"],
+    "show_toc_level": 2,
+}
