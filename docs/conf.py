@@ -10,6 +10,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
+from sphinx.ext.napoleon import NumpyDocstring  # noqa: E402
+
 import sctabnet  # noqa: E402
 
 # The tutorials are the notebooks that the tests run. Sphinx reads below its own folder only.
@@ -40,6 +42,7 @@ autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
+strip_signature_backslash = True  # keeps the underscore of `classes_`
 napoleon_preprocess_types = False
 
 templates_path = ["_templates"]
@@ -52,4 +55,12 @@ html_theme_options = {
     "navbar_align": "left",
     "secondary_sidebar_items": ["page-toc"],
     "show_toc_level": 2,
+    "header_links_before_dropdown": 8,
+    "navbar_persistent": [],
+    "navbar_end": ["search-button", "theme-switcher"],
 }
+# pages without pages below them have nothing to show at the left
+html_sidebars = {page: [] for page in ("index", "numbers", "slots", "coming_from", "limits")}
+
+# What stands below a field of a dataclass is a sentence: what is before its colon is no type.
+NumpyDocstring._consume_inline_attribute = lambda self: ("", self._consume_to_end())

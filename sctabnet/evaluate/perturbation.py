@@ -102,6 +102,14 @@ def perturbation(  # noqa: PLR0913 (the columns of a screen)
     ------
     ValueError, KeyError
         If the data or the split cannot be used.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> screen, _ = sct.datasets.example_perturbation()
+    >>> scores = sct.evaluate.perturbation(screen, split="leave_one_combination_out")
+    >>> "additive" in scores.summary.index and "sctabnet" in scores.summary.index
+    True
     """
     corpus, sums, _ = read_perturbations(
         source,

@@ -29,6 +29,14 @@ def perturbation_df(adata: AnnData, condition: str, *, n_genes: int | None = Non
     ------
     KeyError
         If the condition was not predicted, or ``adata`` holds no intervals.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> screen, model = sct.datasets.example_perturbation()
+    >>> effects = sct.tl.predict_perturbation(screen, model, ["P3"], return_="delta")
+    >>> sct.get.perturbation_df(effects, "P3", n_genes=2).columns[:3].tolist()
+    ['condition', 'gene', 'delta']
     """
     check_result(
         adata.layers, "lower", slot="layers",

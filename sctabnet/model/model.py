@@ -44,6 +44,14 @@ class Model:
         Known levels of every covariate, by ``.obs`` column.
     history
         How the model was made, JSON types; one entry per training run.
+
+    Examples
+    --------
+    >>> import sctabnet as sct, tempfile
+    >>> _, model = sct.datasets.example()
+    >>> folder = model.save(tempfile.mkdtemp())
+    >>> sct.Model.load(folder).digest() == model.digest()
+    True
     """
 
     def __init__(

@@ -28,6 +28,15 @@ def perturbation_heatmap(adata: AnnData, *, n_genes: int = 40, ax: Axes | None =
     ------
     KeyError
         If ``adata`` holds no predicted effects.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> screen, model = sct.datasets.example_perturbation()
+    >>> effects = sct.tl.predict_perturbation(screen, model, ["P3", "P1+P2"], return_="delta")
+    >>> axes = sct.pl.perturbation_heatmap(effects, n_genes=10)
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['P3|all (seen)', 'P1+P2|all (partly seen)']
     """
     check_result(
         adata.layers, "lower", slot="layers",

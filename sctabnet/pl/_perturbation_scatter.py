@@ -40,6 +40,15 @@ def perturbation_scatter(
     ------
     KeyError
         If the condition was not predicted, or not measured.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> screen, model = sct.datasets.example_perturbation()
+    >>> effects = sct.tl.predict_perturbation(screen, model, ["P3"], return_="delta")
+    >>> axes = sct.pl.perturbation_scatter(effects, "P3")
+    >>> axes.get_xlabel()
+    'genes by predicted effect'
     """
     table = get.perturbation_df(adata, condition)
     table = table[table["condition"] == table["condition"].iloc[0]].set_index("gene")

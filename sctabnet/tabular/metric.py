@@ -26,6 +26,14 @@ class Metric:
         ``(n, outputs)``. A multi-task classifier takes the mean over its tasks.
     maximise
         Whether a larger value is better.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sctabnet.tabular import Metric
+    >>> right = Metric("right", lambda y, p: float(np.mean(y == p.argmax(1))), maximise=True)
+    >>> right.function(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]))
+    0.5
     """
 
     name: str

@@ -36,6 +36,17 @@ class TabNetMultiTaskClassifier(ClassifierMixin, TabNetSupervised):
         One sorted array of class labels per task.
     feature_importances_, history_, network_
         As for :class:`TabNetClassifier`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_wine
+    >>> from sctabnet.tabular import TabNetMultiTaskClassifier
+    >>> X, y = load_wine(return_X_y=True)
+    >>> tasks = np.column_stack([y, X[:, 0] > 13])
+    >>> classifier = TabNetMultiTaskClassifier(max_epochs=5, random_state=0).fit(X, tasks)
+    >>> [len(classes) for classes in classifier.classes_]
+    [3, 2]
     """
 
     loss_fn: Loss | Sequence[Loss] | None = None

@@ -41,6 +41,16 @@ class TabNetPretrainer(TransformerMixin, TabNetBase):
     Notes
     -----
     Arik and Pfister (2019), section 3.4, arXiv 1908.07442.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sctabnet.tabular import TabNetClassifier, TabNetPretrainer
+    >>> X, y = load_wine(return_X_y=True)
+    >>> pretrainer = TabNetPretrainer(max_epochs=5, random_state=0).fit(X)
+    >>> classifier = TabNetClassifier(max_epochs=5, random_state=0)
+    >>> classifier.fit(X, y, from_unsupervised=pretrainer).predict(X).shape
+    (178,)
     """
 
     pretraining_ratio: float = 0.5

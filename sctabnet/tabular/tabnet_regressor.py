@@ -35,6 +35,15 @@ class TabNetRegressor(RegressorMixin, TabNetSupervised):
     Notes
     -----
     Arik and Pfister (2019), arXiv 1908.07442.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sctabnet.tabular import TabNetRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> regressor = TabNetRegressor(max_epochs=5, random_state=0).fit(X, y)
+    >>> regressor.predict(X).shape
+    (442,)
     """
 
     loss_fn: Loss | None = None

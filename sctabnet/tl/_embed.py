@@ -51,6 +51,14 @@ def embed(
     ------
     ValueError, KeyError
         If the data do not fit the model; ``adata`` is unchanged then.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> adata, model = sct.datasets.example()
+    >>> sct.tl.embed(adata, model)
+    >>> adata.obsm["X_sctabnet"].shape
+    (240, 8)
     """
     keys = Keys(key_added)
     corpus = open_query(adata, model, layer=layer, value_kind=value_kind)

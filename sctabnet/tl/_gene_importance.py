@@ -121,6 +121,14 @@ def gene_importance(
     ------
     ValueError, KeyError
         If the data do not fit the model or ``groupby`` cannot be used; ``adata`` is unchanged then.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> adata, model = sct.datasets.example()
+    >>> sct.tl.gene_importance(adata, model, groupby="cell_type", method="contribution")
+    >>> adata.varm["sctabnet_importance"].shape  # genes, groups
+    (120, 3)
     """
     keys = Keys(key_added)
     if method is not None:

@@ -84,6 +84,14 @@ def predict_perturbation(
     ValueError, KeyError
         If the data do not fit the model, the model has no perturbation head, or there is no
         control cell.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> screen, model = sct.datasets.example_perturbation()
+    >>> effects = sct.tl.predict_perturbation(screen, model, ["P3", "P1+P2"], return_="delta")
+    >>> list(effects.obs["support"])
+    ['seen', 'partly seen']
     """
     head = model.network.perturb
     if head is None:

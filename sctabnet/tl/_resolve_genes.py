@@ -31,7 +31,7 @@ def resolve_genes(
     overwrite: bool = False,
     copy: bool = False,
 ) -> AnnData | None:
-    """Name genes as a model does, from tables on disk; nothing is guessed or fetched.
+    r"""Name genes as a model does, from tables on disk; nothing is guessed or fetched.
 
     Ensembl ids lose their version; symbols are looked up as approved, previous, and alias, in this
     order. Of two columns that are one gene, the surer match gets its name; neither does if they
@@ -84,6 +84,17 @@ def resolve_genes(
     ValueError, KeyError, FileNotFoundError
         If a table cannot be read, a column does not exist or exists already, or names are
         ambiguous and ``ambiguous="refuse"``; ``adata`` is unchanged then.
+
+    Examples
+    --------
+    >>> import anndata, numpy, pathlib, tempfile
+    >>> import sctabnet as sct
+    >>> table = pathlib.Path(tempfile.mkdtemp()) / "genes.tsv"
+    >>> _ = table.write_text("ensembl_gene_id\tsymbol\nENSG00000000001\tA1\n")
+    >>> adata = anndata.AnnData(numpy.ones((2, 2)), var={"symbol": ["A1", "other"]})
+    >>> sct.tl.resolve_genes(adata, table, column="symbol")
+    >>> list(adata.var_names), list(adata.var["sctabnet_gene_match"])
+    (['ENSG00000000001', 'other'], ['symbol', 'unknown'])
     """
     keys = Keys(key_added)
     _checks.check_choice(to, ("ensembl", "symbol"), argument="to")

@@ -90,6 +90,14 @@ def pretrain(
         written then.
     RunInterrupted
         If a job with a ``run`` folder got SIGTERM or Ctrl-C: it saved its state and can be resumed.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> cells = sct.datasets.simulate_atlas(100, 60, n_types=2)
+    >>> pretrained = sct.pretrain(cells, batch_key="batch", n_d=8, n_a=8, max_epochs=1)
+    >>> len(pretrained.vocabulary), pretrained.labels
+    (60, ())
     """
     if out is not None and is_first_process():
         _checks.check_new_folder(out)
