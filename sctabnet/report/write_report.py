@@ -233,12 +233,19 @@ def _truth(adata: AnnData, labels_key: str | None, key: str) -> str:
 def _provenance(model: Model, made: dict[str, Any]) -> str:
     rows = [(name, value) for name, value in sorted(made.items())]
     rows += [
-        (f"training run {i}: {name}", value)
+        (f"training run {i}: {name}", _told(value) if name == "sources" else value)
         for i, entry in enumerate(model.history, 1)
         for name, value in entry.items()
+        if name != "dynamics"
     ]
     rows += [("digest of the model's weights", model.digest())]
     return f"<h2>Provenance</h2><div class='scroll'>{_rows(rows)}</div>"
+
+
+def _told(sources: list[dict[str, Any]], most: int = 20) -> str:
+    told = [f"{s['name']} ({s['cells']:,} cells, {s['genes']:,} genes)" for s in sources[:most]]
+    more = f" and {len(sources) - most} more" if len(sources) > most else ""
+    return ", ".join(told) + more
 
 
 def _data(adata: AnnData, table: pd.DataFrame, key: str) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import inspect
 import shutil
 import sys
 import threading
@@ -133,8 +134,22 @@ class FakeHub:
 def hub(tmp_path, monkeypatch):
     library = pytest.importorskip("huggingface_hub")
     fake = FakeHub(tmp_path)
-    monkeypatch.setattr(library, "HfApi", lambda token=None, library_name=None: fake)
-    monkeypatch.setattr(library, "snapshot_download", fake.snapshot_download)
+
+    def checked(real, stand_in, *bound):
+        """Refuse arguments that the installed library would refuse."""
+
+        def call(*args, **options):
+            inspect.signature(real).bind(*bound, *args, **options)
+            return stand_in(*args, **options)
+
+        return call
+
+    api = library.HfApi
+    monkeypatch.setattr(fake, "create_repo", checked(api.create_repo, fake.create_repo, None))
+    monkeypatch.setattr(fake, "upload_folder", checked(api.upload_folder, fake.upload_folder, None))
+    monkeypatch.setattr(library, "HfApi", checked(api, lambda **_: fake))
+    download = checked(library.snapshot_download, fake.snapshot_download)
+    monkeypatch.setattr(library, "snapshot_download", download)
     return fake
 
 

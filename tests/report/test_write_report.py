@@ -121,3 +121,9 @@ def test_in_a_browser(page, browser, example):
     tab.screenshot(path=page.with_suffix(".png"), full_page=True)
     assert errors == [] and requests == [page.as_uri()]
     tab.close()
+
+
+def test_names_the_sources_of_the_model(annotated, model, tmp_path):
+    out = sct.report.write_report(annotated, model, tmp_path / "page.html")
+    page = out.read_text(encoding="utf-8")
+    assert "adata (240 cells, 120 genes)" in page and "mask_support" not in page
