@@ -79,7 +79,7 @@ def scene(cells, model, tiny, tmp_path, monkeypatch):
         def small(*args, whole=whole, **options):
             perturbs = "perturbation_key" in options
             started = options.get("init") is not None
-            sizes = {} if perturbs else {"max_epochs": 2} if started else tiny
+            sizes = {} if perturbs else {"max_epochs": 1} if started else tiny | {"max_epochs": 1}
             return whole(*args, **(sizes | options))
 
         monkeypatch.setattr(sct, call, small, raising=False)
@@ -104,10 +104,7 @@ def test_the_python_of_a_how_to_runs(page, scene):
     assert code
     if "shap" in code:
         pytest.importorskip("shap")
-    if "finetune(" not in code and "pretrain(" not in code:
-        scene["model"] = sct.finetune(scene["reference"], labels_key="cell_type", batch_key="batch")
-    if page.stem in {"genes", "judge", "share"}:
-        scene["model"] = sct.finetune(scene["reference"], labels_key="cell_type")
+    scene["model"] = sct.finetune(scene["reference"], labels_key="cell_type", deep=False)
     exec(compile(code, name(page), "exec"), scene)
     if page.stem == "annotate":
         assert isinstance(scene["doubtful"], ad.AnnData) and scene["both"].shape == (3, 3)
