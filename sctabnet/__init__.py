@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sctabnet import datasets, evaluate, get, pl, report, tabular, tl
     from sctabnet._print_versions import print_versions
     from sctabnet.model.model import Model
+    from sctabnet.train.adapt import adapt
     from sctabnet.train.finetune import finetune
     from sctabnet.train.pretrain import pretrain
 
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 # Loaded when first asked for: `import sctabnet` must not cost an import of scanpy and lightning.
 _LAZY = {
     "Model": "sctabnet.model.model",
+    "adapt": "sctabnet.train.adapt",
     "finetune": "sctabnet.train.finetune",
     "pretrain": "sctabnet.train.pretrain",
     "print_versions": "sctabnet._print_versions",
@@ -34,6 +36,7 @@ _MODULES = ("datasets", "evaluate", "get", "pl", "report", "tabular", "tl")
 
 __all__ = [
     "Model",
+    "adapt",
     "datasets",
     "evaluate",
     "finetune",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 from sctabnet import _checks, tl
 from sctabnet.cli._added_slots import add_slots, opened_h5ad
 from sctabnet.model.model import Model
@@ -10,6 +12,8 @@ def annotate(
     model: str,
     out: str,
     layer: str | None = None,
+    adapt: Literal["none", "statistics", "joint"] = "none",
+    reference: str | None = None,
     labels: list[str] | None = None,
     coverage: float | None = None,
     false_positive_rate: float = 0.05,
@@ -28,6 +32,9 @@ def annotate(
         model: Folder of a trained model.
         out: File (.h5ad) to write: the same cells with label, confidence and embedding.
         layer: Layer to read; "raw" for .raw; X if not given.
+        adapt: Fit the model to these cells first, without labels; "joint" suits a whole atlas of
+            another chemistry and needs the reference.
+        reference: File with the labelled cells that the model was fine-tuned on.
         labels: Give only these of the model's labels.
         coverage: Add sets of labels that hold the true one with this probability, e.g. 0.9.
         false_positive_rate: Share of cells of known types that may be flagged as unknown.
@@ -47,6 +54,8 @@ def annotate(
             adata,
             trained,
             layer=layer,
+            adapt=adapt,
+            reference=reference,
             labels=labels,
             coverage=coverage,
             false_positive_rate=false_positive_rate,

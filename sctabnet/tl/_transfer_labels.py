@@ -13,11 +13,13 @@ from sctabnet import _checks
 from sctabnet._keys import Keys
 from sctabnet._value_kind import ValueKind
 from sctabnet.data.cell_ontology import CellOntology
+from sctabnet.data.open_sources import Source
 from sctabnet.model.model import Model
 from sctabnet.tl._judge_cells import judge_cells
 from sctabnet.tl._open_query import open_query
 from sctabnet.tl._overclusters import check_clustering_installed, overclusters
 from sctabnet.tl._params import params
+from sctabnet.train.adapt import adapt as fit_to_query
 from sctabnet.uncertainty.back_off import BackOff
 from sctabnet.uncertainty.label_judge import LabelJudge
 from sctabnet.uncertainty.majority_vote import majority_vote
@@ -31,6 +33,8 @@ def transfer_labels(
     *,
     layer: str | None = None,
     value_kind: ValueKind | None = None,
+    adapt: Literal["none", "statistics", "joint"] = "none",
+    reference: Source | None = None,
     labels: Sequence[str] | None = None,
     false_positive_rate: float = 0.05,
     coverage: float | None = None,
@@ -57,6 +61,11 @@ def transfer_labels(
         Layer to read, ``"raw"`` for ``.raw``, or None for ``X``.
     value_kind
         ``"counts"`` or ``"log1p"``, where you know it and the values leave doubt.
+    adapt
+        Fit the model to these cells first, without labels: see :func:`sctabnet.adapt`. ``"joint"``
+        suits a whole atlas of another chemistry, and needs ``reference``.
+    reference
+        The labelled cells that the model was fine-tuned on, for ``adapt="joint"``.
     labels
         Give only these of the model's labels; probabilities are renormalised over them.
     false_positive_rate
@@ -136,6 +145,11 @@ def transfer_labels(
     if known is not None:
         columns += [keys.ontology_label, keys.ontology_term, keys.ontology_confidence]
     _checks.check_slots_free(adata.obs.columns, columns, slot="obs", overwrite=overwrite)
+    corpus = open_query(adata, model, layer=layer, value_kind=value_kind)
+    if adapt != "none":
+        model = fit_to_query(
+            model, adata, method=adapt, reference=reference, layer=layer, value_kind=value_kind
+        )
     head, calibration = model.network.labels, model.calibration
     assert head is not None and calibration is not None, "a model with labels is calibrated"
     judge = LabelJudge(
@@ -148,7 +162,6 @@ def transfer_labels(
             known, terms, softmax(judge.logits, axis=1), judge.labels,
             coverage=coverage or _SAFE,
         )  # fmt: skip
-    corpus = open_query(adata, model, layer=layer, value_kind=value_kind)
     found = judge_cells(
         corpus, model, judge,
         label_sets=coverage is not None, probability=probability,
@@ -201,7 +214,7 @@ def transfer_labels(
         "transfer_labels", model, layer=layer, coverage=coverage,
         false_positive_rate=false_positive_rate, unknown_threshold=judge.threshold,
         restricted_to=None if labels is None else list(labels),
-        majority_voting=majority_voting,
+        majority_voting=majority_voting, adapt=adapt,
         ontology_threshold=None if back_off is None else back_off.threshold,
         n_genes_shared=alignment.n_shared, n_genes_model=alignment.n_vocabulary,
     )  # fmt: skip

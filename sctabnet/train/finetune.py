@@ -200,6 +200,7 @@ def finetune(  # noqa: PLR0913 (the public contract)
             **data_record(corpus),
             "labels_key": labels_key,
             "batch_key": batch_key,
+            "layer": layer,
             **result,
         }
     )

@@ -9,7 +9,11 @@ from scipy.sparse.linalg import LinearOperator, svds
 
 
 def principal_axes(
-    x: sp.csr_array, centre: NDArray[np.float64], n_axes: int
+    x: sp.csr_array,
+    centre: NDArray[np.float64],
+    n_axes: int,
+    *,
+    sides: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Return float64 (g, k) orthonormal axes along which the rows vary most, by falling variance.
 
@@ -18,19 +22,23 @@ def principal_axes(
     x
         (n, g) values.
     centre
-        float64 (g,) what is subtracted from every row.
+        float64 (g,) what is subtracted from every row; or (m, g), see ``sides``.
     n_axes
         Axes wanted; k is smaller for a matrix of fewer rows or columns, and may be 0.
+    sides
+        float64 (n, m), how often each of the m centres is subtracted from each row.
     """
     n_axes = min(n_axes, min(x.shape) - 1)
     if n_axes < 1:
         return np.zeros((x.shape[1], 0))
+    if sides is None:
+        centre, sides = centre[None, :], np.ones((x.shape[0], 1))
     centred = LinearOperator(
         shape=x.shape,
-        matvec=lambda v: x @ v - centre @ v,
-        rmatvec=lambda u: x.T @ u - centre * u.sum(),
-        matmat=lambda v: x @ v - (centre @ v)[None, :],
-        rmatmat=lambda u: x.T @ u - np.outer(centre, u.sum(0)),
+        matvec=lambda v: x @ v - sides @ (centre @ v),
+        rmatvec=lambda u: x.T @ u - centre.T @ (sides.T @ u),
+        matmat=lambda v: x @ v - sides @ (centre @ v),
+        rmatmat=lambda u: x.T @ u - centre.T @ (sides.T @ u),
         dtype=np.float64,
     )
     start = np.random.default_rng(0).standard_normal(min(x.shape))

@@ -11,6 +11,7 @@ from sctabnet.data.corpus import Corpus
 from sctabnet.model.network import Network
 from sctabnet.train.log1p_matrix import log1p_matrix
 from sctabnet.train.ridge import MAX_DENSE, RidgeFit, ridge
+from sctabnet.train.sample_by_label import sample_by_label
 from sctabnet.train.split_cells import split_cells
 
 MAX_CELLS = 30_000
@@ -46,7 +47,7 @@ class WidePath:
     ) -> None:
         self.n_labels = len(corpus.labels)
         self._mean = mean_g
-        chosen = _sample(rows, corpus.label_codes, MAX_DENSE, random_state)
+        chosen = sample_by_label(rows, corpus.label_codes, MAX_DENSE, random_state)
         x, labels = log1p_matrix(corpus, chosen, mean_g), corpus.label_codes[chosen]
         inner = None if groups is None else groups[chosen]
         folds = split_cells(labels, inner, n_folds=N_FOLDS, random_state=random_state)
@@ -59,7 +60,7 @@ class WidePath:
         self._fitted = fitted
 
     def _fit(self, corpus: Corpus, rows: NDArray[np.int64], random_state: int) -> RidgeFit:
-        rows = _sample(rows, corpus.label_codes, MAX_CELLS, random_state)
+        rows = sample_by_label(rows, corpus.label_codes, MAX_CELLS, random_state)
         x = log1p_matrix(corpus, rows, self._mean)
         labels = corpus.label_codes[rows]
         return ridge(x, labels, self.n_labels, [], penalties=(self.c,))
@@ -93,18 +94,3 @@ class WidePath:
         known = np.isfinite(self.out_of_fold).all(1)
         logits[self.scored_rows[known]] = torch.from_numpy(self.out_of_fold[known]).float()
         return logits
-
-
-def _sample(
-    rows: NDArray[np.int64], labels: NDArray[np.int64], most: int, random_state: int
-) -> NDArray[np.int64]:
-    """Return at most ``most`` of the rows with the shares of the labels kept, sorted."""
-    if len(rows) <= most:
-        return np.sort(rows)
-    rng = np.random.default_rng(random_state)
-    share = most / len(rows)
-    kept = []
-    for label in np.unique(labels[rows]):
-        members = rows[labels[rows] == label]
-        kept.append(rng.permutation(members)[: max(2, int(share * len(members)))])
-    return np.sort(np.concatenate(kept))

@@ -78,7 +78,7 @@ def main() -> None:
                 row["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
                 rows.append(row)
                 print(
-                    f"{group:10} {arm:24} seed {seed}  macro-F1 {score['macro_f1']:.3f}  "
+                    f"{group:10} {arm:30} seed {seed}  macro-F1 {score['macro_f1']:.3f}  "
                     f"accuracy {score['accuracy']:.3f}  ECE {score['ece']:.3f}  "
                     f"coverage {score.get('set_coverage', float('nan')):.3f}  "
                     f"{row['seconds']:6.1f} s",
@@ -231,7 +231,9 @@ def celltypist(reference, query, options, seed) -> Answer:
     return _most_probable(found.columns, found.to_numpy())
 
 
-def _ours(pretrain_on: str = "reference", **config: object) -> Callable[..., Answer]:
+def _ours(
+    pretrain_on: str = "reference", adapt: str = "none", **config: object
+) -> Callable[..., Answer]:
     def run(reference, query, options, seed) -> Answer:
         batch = {"batch_key": options.group_key}
         sources = {"reference": reference, "both": [reference, query]}
@@ -242,7 +244,9 @@ def _ours(pretrain_on: str = "reference", **config: object) -> Callable[..., Ans
             reference, init=init, labels_key=options.labels_key, seed=seed, **batch, **config
         )
         print("   ", {k: v for k, v in model.history[-1].items() if k != "data"})
-        sct.tl.transfer_labels(query, model, coverage=0.9, overwrite=True)
+        sct.tl.transfer_labels(
+            query, model, coverage=0.9, overwrite=True, adapt=adapt, reference=reference
+        )
         return sct.get.labels_df(query)
 
     return run
@@ -260,6 +264,8 @@ ARMS: dict[str, tuple[Callable[..., Answer], bool]] = {
     "sctabnet, no pretraining": (_ours("nothing"), True),
     "sctabnet, no wide path": (_ours(wide=False), True),
     "sctabnet, wide path only": (_ours("nothing", deep=False), False),
+    "sctabnet, adapted (joint)": (_ours("nothing", "joint", deep=False), False),
+    "sctabnet, adapted (statistics)": (_ours("nothing", "statistics", deep=False), False),
 }
 
 
