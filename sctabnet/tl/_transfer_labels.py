@@ -128,6 +128,16 @@ def transfer_labels(
         exists already; ``adata`` is unchanged then.
     ImportError
         If clusters are asked for and the package that makes them is not installed.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> adata, model = sct.datasets.example()
+    >>> sct.tl.transfer_labels(adata, model, coverage=0.9, key_added="new")
+    >>> list(adata.obs["new_label"].cat.categories)
+    ['B cell', 'NK cell', 'T cell']
+    >>> adata.obsm["new_label_set"].shape
+    (240, 3)
     """
     keys = Keys(key_added)
     _checks.check_has_labels(model.labels)

@@ -84,6 +84,14 @@ def adapt(
     ValueError, KeyError
         If the model has no labels, the data do not fit it, or the reference is missing or has
         other labels.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> query, model = sct.datasets.example()
+    >>> adapted = sct.adapt(model, query, method="statistics")
+    >>> adapted.labels == model.labels
+    True
     """
     _checks.check_has_labels(model.labels)
     _check(model, method, reference)

@@ -94,6 +94,14 @@ def finetune(  # noqa: PLR0913 (the public contract)
     ------
     ValueError, KeyError
         If the data or an option cannot be used; nothing is written then.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> cells = sct.datasets.simulate_atlas(200, 60, n_types=2)
+    >>> model = sct.finetune(cells, labels_key="cell_type", deep=False)  # logistic regression
+    >>> model.labels
+    ('type_0', 'type_1')
     """
     if out is not None:
         _checks.check_new_folder(out)
