@@ -1,9 +1,10 @@
 """Numbers against truth."""
 
+from sctabnet.evaluate.importances import importances
 from sctabnet.evaluate.labels import labels
 from sctabnet.evaluate.perturbation import perturbation
 
-__all__ = ["labels", "perturbation"]
+__all__ = ["importances", "labels", "perturbation"]
 
 
 def __dir__() -> list[str]:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from itertools import combinations
 from pathlib import Path
 
 import anndata
@@ -26,7 +25,7 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 import torch
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
@@ -93,10 +92,12 @@ def judged(options: argparse.Namespace) -> tuple[pd.DataFrame, list[str]]:
         parts = [function(half, held_out, 0) for half in halves]
         row = {"arm": arm, "seconds": seconds}
         for name, several in (("seeds", fits), ("halves", parts)):
-            row |= {f"J@{k} {name}": _jaccard(several, k) for k in TOP}
-            row[f"rho {name}"] = _spearman(several)
+            scores = sct.evaluate.importances(several)
+            # what does not depend on the seed agrees with itself
+            row |= {f"J@{k} {name}": scores.get(f"jaccard_{k}", 1.0) for k in TOP}
+            row[f"rho {name}"] = scores.get("spearman", 1.0)
         orders[arm] = _over_types(fits[0])
-        row |= _against_markers(fits[0])
+        row |= sct.evaluate.importances(fits, markers=_markers(), top=())
         row |= {f"panel {k}": _panel(reference, held_out, orders[arm], k) for k in (10, 20, 50)}
         rows.append(row)
         print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
@@ -198,46 +199,10 @@ def _top(values: pd.Series, k: int) -> set[str]:
     return set(values.sort_index().sort_values(ascending=False, kind="stable").index[:k])
 
 
-def _jaccard(fits: list[Scores], k: int) -> float:
-    """Return the mean over pairs of fits and types, adjusted for chance."""
-    if len(fits) < 2:
-        return 1.0
-    chance = k / (2 * len(fits[0]) - k)
-    found = []
-    for a, b in combinations(fits, 2):
-        for name in a.columns.intersection(b.columns):
-            one, other = _top(a[name], k), _top(b[name], k)
-            found.append((len(one & other) / len(one | other) - chance) / (1 - chance))
-    return float(np.mean(found))
-
-
-def _spearman(fits: list[Scores]) -> float:
-    if len(fits) < 2:
-        return 1.0
-    pairs = [
-        spearmanr(a[name], b[name]).statistic
-        for a, b in combinations(fits, 2)
-        for name in a.columns.intersection(b.columns)
-    ]
-    return float(np.nanmean(pairs))
-
-
-def _against_markers(scores: Scores) -> dict[str, float]:
-    markers = pd.read_csv(MARKERS, sep="\t")
-    markers = markers[markers["gene"].isin(scores.index)]
-    if markers.empty:
-        return {}
-    found = {10: [], 20: [], 50: []}
-    for name in scores:
-        curated = set(markers.loc[markers["cell_type"] == name, "gene"])
-        if name == "all":
-            curated = set(markers["gene"])
-        if len(curated) >= 5:
-            for k, values in found.items():
-                # no method can name more than there are
-                hits = len(_top(scores[name], k) & curated)
-                values.append(hits / min(k, len(curated)))
-    return {f"p@{k}": float(np.mean(values)) for k, values in found.items() if values}
+def _markers() -> dict[str, set[str]]:
+    table = pd.read_csv(MARKERS, sep="\t")
+    known = {str(name): set(genes) for name, genes in table.groupby("cell_type")["gene"]}
+    return known | {"all": set(table["gene"])}
 
 
 def _panel(
@@ -277,7 +242,8 @@ def _controls(model: sct.Model, reference: anndata.AnnData, held_out: anndata.An
         table.copy_(torch.from_numpy(generator.standard_normal(table.shape)).to(table))
         drawn.network.encoder.mean.copy_(model.network.encoder.mean)
         drawn.network.encoder.std.copy_(model.network.encoder.std)
-    anew = _spearman([whole, _readout(drawn, held_out, "contribution")])
+    drawn_anew = _readout(drawn, held_out, "contribution")
+    anew = sct.evaluate.importances([whole, drawn_anew])["spearman"]
     shuffled = reference.copy()
     shuffled.obs["type"] = pd.Categorical(
         np.random.default_rng(0).permutation(shuffled.obs["type"].astype(str))
