@@ -83,16 +83,18 @@ def ridge(
     threads = None if isinstance(z, np.ndarray) and z.size * n_labels > LARGE_PRODUCT else 1
     with threadpool_limits(threads, user_api="blas"):
         out = {c: np.full((x.shape[0], n_labels), np.nan) for c in penalties}
+        rough = z.astype(np.float32)  # precise enough to choose a penalty, at half of the time
+        seen: dict[float, Array] = {}
         for fold in folds:
             train = np.setdiff1d(np.arange(len(labels)), fold)
-            start = None
+            some, start = rough[train], None
             for c in penalties:
-                start = _fit(z[train], labels[train], n_labels, c, start, tolerance=1e-7)
+                start = seen[c] = _fit(some, labels[train], n_labels, c, start, tolerance=1e-7)
                 out[c][fold] = z[fold] @ start[:-1] + start[-1]
         scored = np.concatenate(folds) if folds else np.zeros(0, dtype=np.int64)
         losses = {c: _log_loss(out[c][scored], labels[scored]) for c in penalties} if folds else {}
         best = min(losses, key=losses.__getitem__) if losses else penalties[len(penalties) // 2]
-        fitted = _fit(z, labels, n_labels, best, None)
+        fitted = _fit(z, labels, n_labels, best, seen.get(best))
     weight, bias = fitted[:-1], fitted[-1]
     if rotated:
         weight = x.T @ solve_triangular(z, weight, trans="T", lower=True)
@@ -104,7 +106,7 @@ def _log_loss(logits: Array, labels: NDArray[np.int64]) -> float:
 
 
 def _fit(
-    z: Array | sp.csr_array,
+    z: NDArray[np.floating] | sp.csr_array,
     labels: NDArray[np.int64],
     n_labels: int,
     c: float,
@@ -123,10 +125,10 @@ def _fit(
 
     def objective(flat: Array) -> tuple[float, Array]:
         w = flat.reshape(n_features + 1, n_labels)
-        logits = z @ w[:-1] + w[-1]
+        logits = z @ w[:-1].astype(z.dtype) + w[-1]
         loss = -(log_softmax(logits, axis=1) * target).sum() + (w[:-1] ** 2).sum() / (2 * c)
         residual = (softmax(logits, axis=1) - target) * free
-        gradient = np.vstack([z.T @ residual + w[:-1] / c, residual.sum(0)])
+        gradient = np.vstack([z.T @ residual.astype(z.dtype) + w[:-1] / c, residual.sum(0)])
         return loss / n, gradient.ravel() / n
 
     solution = minimize(
