@@ -15,6 +15,7 @@ from sctabnet._settings import settings
 from sctabnet.data.minibatch import Minibatch
 from sctabnet.genes.gene_keys import gene_keys
 from sctabnet.genes.gene_vocabulary import GeneVocabulary
+from sctabnet.heads.integrate import IntegrateHead
 from sctabnet.heads.perturb import PerturbHead
 from sctabnet.model.calibration import Calibration
 from sctabnet.model.card import card
@@ -290,6 +291,7 @@ class Model:
             )
         if "perturbation" in labels:
             model.network.perturb = PerturbHead.from_spec(labels["perturbation"])
+        model.network.integrate = IntegrateHead.of_saved(model.network.gene_keys, tensors)
         model.network.load_state_dict(tensors)
         return model
 

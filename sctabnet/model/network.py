@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sctabnet.data.minibatch import Minibatch
+from sctabnet.heads.integrate import IntegrateHead
 from sctabnet.heads.labels import LabelHead
 from sctabnet.heads.perturb import PerturbHead
 from sctabnet.heads.reconstruct import ReconstructHead
@@ -72,6 +73,8 @@ class Network(nn.Module):
         self.labels = LabelHead(gene_keys_g, n_d, n_labels, config.labels) if n_labels else None
         # put in place by whoever learns or loads it: its size is that of the measured screen
         self.perturb: PerturbHead | None = None
+        # fitted after training, where there are batches to correct
+        self.integrate: IntegrateHead | None = None
 
     def forward(
         self,
@@ -101,6 +104,18 @@ class Network(nn.Module):
         if self.labels is not None:
             logits = self.labels(encoded.embedding, tokens, self.encoder.mean)
         return Prediction(tokens=tokens, encoded=encoded, logits=logits)
+
+    def integrated(self, minibatch: Minibatch, prediction: Prediction) -> Tensor:
+        """Return the embedding (n, n_d) to look at cells by: batch-corrected if it can be.
+
+        Without a head for it, that is the encoder's own.
+        """
+        if self.integrate is None:
+            return prediction.encoded.embedding
+        probability = None
+        if self.labels is not None and prediction.logits is not None:
+            probability = self.labels.probability(prediction.logits)
+        return self.integrate(prediction.tokens, minibatch.covariates[:, 0], probability)
 
     def reconstruction_loss(
         self, minibatch: Minibatch, *, seed: int, epoch: int, train: bool = True

@@ -21,7 +21,12 @@ def embed(
     key_added: str = "sctabnet",
     copy: bool = False,
 ) -> AnnData | None:
-    """Write the encoder's embedding of every cell.
+    """Write an embedding of every cell, batch-corrected where the model was given batches.
+
+    A model that was trained with ``batch_key`` takes off what each batch adds to each kind of
+    cell; it reads a cell's batch from the column of that name, and corrects nothing in cells of
+    a batch that it does not know. Other models write the encoder's output. Either way a cell's
+    embedding depends on that cell alone: new cells leave those of the reference as they are.
 
     Parameters
     ----------
@@ -69,7 +74,7 @@ def embed(
     ) as bar:
         for minibatch, prediction in model.predict(minibatches):
             rows = minibatch.row_ids.cpu().numpy()
-            embedding[rows] = prediction.encoded.embedding.cpu().numpy()
+            embedding[rows] = model.network.integrated(minibatch, prediction).cpu().numpy()
             bar.update(len(rows))
     result = adata.copy() if copy else adata
     result.obsm[keys.embedding] = embedding

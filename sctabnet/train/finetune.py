@@ -26,6 +26,7 @@ from sctabnet.train.choices import Choices
 from sctabnet.train.data_record import data_record
 from sctabnet.train.finetune_perturbation import finetune_perturbation
 from sctabnet.train.fit import fit
+from sctabnet.train.fit_integration import fit_integration
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.mean_attention import mean_attention
 from sctabnet.train.measure_distances import measure_distances
@@ -71,7 +72,8 @@ def finetune(  # noqa: PLR0913 (the public contract)
         Column of ``.obs`` with the labels. Missing values are unlabelled cells.
     batch_key
         Column of ``.obs`` with the experimental batch. Where it has two levels or more, whole
-        batches are held out to choose the penalty and the epoch.
+        batches are held out to choose the penalty and the epoch, and the embeddings that
+        :func:`sctabnet.tl.embed` writes are batch-corrected, with cells moved towards their label.
     perturbation_key, control, dose_key, context_keys
         Columns of ``.obs`` with the perturbation, its dose and the context, and the name of
         unperturbed cells (``"control"`` if not given). Not together with ``labels_key``.
@@ -201,6 +203,8 @@ def finetune(  # noqa: PLR0913 (the public contract)
         wide.refit(corpus, labelled, random_state=seed)
         wide.put_into(network)
         result |= {"ridge_c": wide.c}
+    if batch_key is not None:
+        fit_integration(model, corpus, random_state=seed)
     model.history.append(
         {
             "task": "labels",

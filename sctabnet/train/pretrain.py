@@ -20,6 +20,7 @@ from sctabnet.train.accepted_input import accepted_input
 from sctabnet.train.choices import Choices
 from sctabnet.train.data_record import data_record
 from sctabnet.train.fit import fit
+from sctabnet.train.fit_integration import fit_integration
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.held_out_cells import held_out_cells
 from sctabnet.train.is_first_process import is_first_process
@@ -62,7 +63,8 @@ def pretrain(
         Go on with the interrupted job in ``run``, to the same bits (one CPU process) as if it had
         not been interrupted. The other arguments must be those that it was started with.
     batch_key
-        Column of ``.obs`` with the experimental batch, or None.
+        Column of ``.obs`` with the experimental batch, or None. With it the embeddings that
+        :func:`sctabnet.tl.embed` writes are batch-corrected.
     donor_key
         Column of ``.obs`` with the donor: whole donors are held out for validation. None holds
         single cells out.
@@ -160,6 +162,8 @@ def _train(source: Source, choices: Choices, options: dict[str, Any], job: _Job 
             record=record,
         )
         model.network.encoder.attention.copy_(mean_attention(model, corpus, validation))
+        if batch_key is not None:
+            fit_integration(model, corpus, random_state=options["seed"])
         model.history.append(
             {"task": "pretrain", "n_cells": corpus.n_cells, **data_record(corpus), **result}
         )
