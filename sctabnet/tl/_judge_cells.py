@@ -100,7 +100,7 @@ def judge_cells(
             if result.probability is not None:
                 result.probability[rows] = said.probability
             if result.embedding is not None:
-                result.embedding[rows] = prediction.encoded.embedding.cpu().numpy()
+                result.embedding[rows] = model.network.integrated(minibatch, prediction).cpu().numpy()
             if back_off is not None and result.term is not None:
                 assert result.term_confidence is not None
                 result.term[rows], result.term_confidence[rows] = back_off(said.probability)

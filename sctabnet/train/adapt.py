@@ -53,8 +53,8 @@ def adapt(
     the query's mean and the mean of a reference of the query's predicted composition. There it
     gained nothing on average.
 
-    Encoder and embeddings are those of ``model``: an embedding of the reference stays valid bit
-    for bit with ``"joint"``. The result is for this query; other cells need the model itself.
+    ``model`` itself does not change, and with ``"joint"`` the encoder stays as it is. The result is
+    for this query; other cells, the reference's embedding among them, need ``model``.
 
     Parameters
     ----------

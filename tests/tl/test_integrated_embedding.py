@@ -59,6 +59,9 @@ def test_labels_draw_types_together(batches, integrating, tiny):
         > scores(batches, embedded(batches, integrating))["silhouette_label"]
     )
 
+    together = sct.tl.transfer_labels(batches, model, embedding=True, copy=True)
+    np.testing.assert_array_equal(together.obsm["X_sctabnet"], embedded(batches, model))
+
 
 def test_is_saved_with_the_model(batches, integrating, tmp_path):
     loaded = sct.Model.load(integrating.save(tmp_path / "model"))
