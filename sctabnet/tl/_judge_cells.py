@@ -100,7 +100,8 @@ def judge_cells(
             if result.probability is not None:
                 result.probability[rows] = said.probability
             if result.embedding is not None:
-                result.embedding[rows] = model.network.integrated(minibatch, prediction).cpu().numpy()
+                integrated = model.network.integrated(minibatch, prediction)
+                result.embedding[rows] = integrated.cpu().numpy()
             if back_off is not None and result.term is not None:
                 assert result.term_confidence is not None
                 result.term[rows], result.term_confidence[rows] = back_off(said.probability)
