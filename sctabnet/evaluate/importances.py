@@ -51,7 +51,8 @@ def importances(
     >>> import pandas as pd
     >>> genes = [f"GENE{i}" for i in range(100)]
     >>> one = pd.DataFrame({"B": range(100)}, genes)
-    >>> importances([one, one], top=[20])
+    >>> scores = importances([one, one], top=[20])
+    >>> {name: round(value, 6) for name, value in scores.items()}
     {'jaccard_20': 1.0, 'spearman': 1.0}
     """
     if not fits or any(set(fit.index) != set(fits[0].index) for fit in fits):

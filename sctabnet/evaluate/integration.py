@@ -70,6 +70,15 @@ def integration(
     ValueError, KeyError
         If a column or embedding is not there, the embedding is not finite, or there are fewer
         than two batches or labels.
+
+    Examples
+    --------
+    >>> import sctabnet as sct
+    >>> adata, model = sct.datasets.example()
+    >>> sct.tl.embed(adata, model)
+    >>> scores = integration(adata, batch_key="batch", labels_key="cell_type")
+    >>> 0 < scores["bio"] <= 1 and 0 < scores["batch"] <= 1
+    True
     """
     labels, batches, rows = _codes(adata, batch_key, labels_key)
     if len(rows) > max_cells:
