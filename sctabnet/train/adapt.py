@@ -22,12 +22,12 @@ from sctabnet.model.calibration import Calibration
 from sctabnet.model.model import Model
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.log1p_matrix import log1p_matrix
-from sctabnet.train.ridge import MAX_DENSE
 from sctabnet.train.sample_by_label import sample_by_label
 from sctabnet.train.shared_axes import shared_axes
 from sctabnet.train.split_cells import split_cells
 from sctabnet.train.wide_path import N_FOLDS
 
+MAX_CELLS = 6_000
 N_ROUNDS = 2
 
 
@@ -150,7 +150,7 @@ def _moved(model: Model, query: Corpus) -> Model:
     measured = torch.from_numpy(query.measured.any(0))
     assert model.type_distance is not None, "a model with labels knows its types' centres"
     centres_gc = model.type_distance.centres
-    rows = _at_most(query.n_cells, MAX_DENSE, 0)
+    rows = _at_most(query.n_cells, MAX_CELLS, 0)
     for _ in range(N_ROUNDS):
         composition = torch.from_numpy(_composition(adapted, query, rows)).float()
         shift = torch.where(measured, mean_q - centres_gc @ composition, 0.0)
@@ -167,8 +167,8 @@ def _joined(
 ) -> Model:
     codes = _codes_of(reference, model)
     labelled = np.flatnonzero(codes >= 0)
-    rows = sample_by_label(labelled, codes, MAX_DENSE, seed)
-    rows_q = _at_most(query.n_cells, MAX_DENSE, seed)
+    rows = sample_by_label(labelled, codes, MAX_CELLS, seed)
+    rows_q = _at_most(query.n_cells, MAX_CELLS, seed)
     mean = model.network.encoder.mean
     shared = reference.measured.any(0) & query.measured.any(0)
     groups = None

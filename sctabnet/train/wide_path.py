@@ -10,10 +10,11 @@ from torch import Tensor
 from sctabnet.data.corpus import Corpus
 from sctabnet.model.network import Network
 from sctabnet.train.log1p_matrix import log1p_matrix
-from sctabnet.train.ridge import MAX_DENSE, RidgeFit, ridge
+from sctabnet.train.ridge import ridge
 from sctabnet.train.sample_by_label import sample_by_label
 from sctabnet.train.split_cells import split_cells
 
+MAX_SCORED = 6_000
 MAX_CELLS = 30_000
 N_FOLDS = 3
 
@@ -47,7 +48,7 @@ class WidePath:
     ) -> None:
         self.n_labels = len(corpus.labels)
         self._mean = mean_g
-        chosen = sample_by_label(rows, corpus.label_codes, MAX_DENSE, random_state)
+        chosen = sample_by_label(rows, corpus.label_codes, MAX_SCORED, random_state)
         x, labels = log1p_matrix(corpus, chosen, mean_g), corpus.label_codes[chosen]
         inner = None if groups is None else groups[chosen]
         folds = split_cells(labels, inner, n_folds=N_FOLDS, random_state=random_state)
@@ -55,19 +56,16 @@ class WidePath:
         self.out_of_fold = fitted.out_of_fold
         self.scored_rows = chosen
         self.c, self.log_loss = fitted.c, fitted.log_loss
-        if len(chosen) < len(rows):
-            fitted = self._fit(corpus, rows, random_state)
         self._fitted = fitted
-
-    def _fit(self, corpus: Corpus, rows: NDArray[np.int64], random_state: int) -> RidgeFit:
-        rows = sample_by_label(rows, corpus.label_codes, MAX_CELLS, random_state)
-        x = log1p_matrix(corpus, rows, self._mean)
-        labels = corpus.label_codes[rows]
-        return ridge(x, labels, self.n_labels, [], penalties=(self.c,))
+        if len(chosen) < len(rows):
+            self.refit(corpus, rows, random_state=random_state)
 
     def refit(self, corpus: Corpus, rows: NDArray[np.int64], *, random_state: int) -> None:
-        """Fit again on other cells with the penalty that was chosen."""
-        self._fitted = self._fit(corpus, rows, random_state)
+        """Fit again on other cells with the penalty that was chosen, starting from the last fit."""
+        rows = sample_by_label(rows, corpus.label_codes, MAX_CELLS, random_state)
+        x, labels = log1p_matrix(corpus, rows, self._mean), corpus.label_codes[rows]
+        last = np.vstack([self._fitted.weight, self._fitted.bias])
+        self._fitted = ridge(x, labels, self.n_labels, [], penalties=(self.c,), start=last)
 
     def put_into(self, network: Network) -> None:
         """Write the weights into the network's label head."""
