@@ -16,7 +16,7 @@ def _contrast(model, cells, x, labels):
 
 
 def test_integrated_gradients_add_up_to_the_difference_from_the_means(deep, some_cells):
-    value, x, prediction = contributions(deep.network, some_cells, n_steps=300)
+    value, x, prediction = contributions(deep.network, some_cells, n_steps=60)
     labels = prediction.logits.argmax(1)
     mean = deep.network.encoder.mean[some_cells.indices]
     expected = _contrast(deep, some_cells, x, labels) - _contrast(deep, some_cells, mean, labels)
