@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 Array = NDArray[np.float64]
-PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0)
+PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def ridge(
     folds
         Positions of each inner fold; with none, the middle penalty is taken unseen.
     penalties
-        Inverse penalties to choose from, ascending.
+        Inverse penalties to choose from, ascending; tried until the loss has risen twice.
     start
         float64 (g + 1, c) where the search begins: weights, and the bias as the last row.
     """
@@ -83,6 +83,8 @@ def ridge(
         losses[c] = _log_loss(out[c][scored], labels[scored])
         if start is None or losses[c] == min(losses.values()):
             start = starts[-1]
+        if min(losses.values()) < min(list(losses.values())[-2:]):
+            break  # it has risen twice: weaker penalties only take longer
     best = min(losses, key=losses.__getitem__) if losses else penalties[len(penalties) // 2]
     c = _lowest(losses, best)
     fitted = _fit(x.astype(np.float64), labels, n_labels, c, start)
