@@ -22,6 +22,8 @@ matplotlib.use("Agg")
 os.environ.setdefault("WANDB_MODE", "disabled")
 # on tiny data a second thread only waits: where other processes run too, ten times as long
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# numba's OpenMP layer (UMAP runs on it) sets the number of threads for torch too
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 threadpool_limits(1, user_api="blas")
 # the same examples in every run, and no verdict on the speed of a busy machine
 settings.register_profile("repeatable", derandomize=True, deadline=None)
