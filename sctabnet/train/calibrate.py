@@ -24,11 +24,12 @@ def calibrate(
 ) -> dict[str, Any]:
     """Set gate and temperature of a label head from held-out cells, in place.
 
-    The gate takes the value of a fixed grid (and the trained one) with the lowest log-loss, but
-    stays at 0 unless that is better than logistic regression alone by more than one standard
-    error of the paired difference over cells. The temperature minimises the log-loss
-    (Guo et al. 2017, arXiv 1706.04599). Where the gate is 0, the out-of-fold logits of the
-    regression serve too: they are many more cells than the validation cells.
+    The gate takes the smallest value of a fixed grid (and the trained one) whose log-loss exceeds
+    the lowest by at most one standard error of the paired difference over cells: 0, which is
+    logistic regression alone, unless the cells speak against it. What the TabNet term adds beyond
+    that would differ from fit to fit, and with it the genes that are ranked. The temperature
+    minimises the log-loss (Guo et al. 2017, arXiv 1706.04599). Where the gate is 0, the out-of-fold
+    logits of the regression serve too: they are many more cells than the validation cells.
 
     Parameters
     ----------
@@ -98,10 +99,11 @@ def _choose_gate(
             method="bounded",
         )
         losses[gate] = _losses(logits / np.exp(best.x), labels)
-    gate = min(losses, key=lambda g: losses[g].mean())
-    gain = losses[0.0] - losses[gate]
-    if len(gain) < 2 or gain.mean() <= gain.std(ddof=1) / np.sqrt(len(gain)):
-        gate = 0.0
+    best_gate = min(losses, key=lambda g: losses[g].mean())
+    for gate in losses:  # ascending
+        excess = losses[gate] - losses[best_gate]
+        if len(excess) < 2 or excess.mean() <= excess.std(ddof=1) / np.sqrt(len(excess)):
+            break
     return gate, {
         "log_loss_wide": float(losses[0.0].mean()),
         "log_loss": float(losses[gate].mean()),
