@@ -55,17 +55,17 @@ def choose_readout(model: Model, first: Minibatch, second: Minibatch) -> dict[st
         scores[method] = sums.overall(sums.n_cells > 0)[0]
     probabilities = deletion(model, second, _predicted(model, second), scores)
     loss = {method: probabilities[method][1:].mean(0) for method in READOUTS}
-    by_chance = np.mean([probabilities[f"random {i}"][1:].mean() for i in range(_N_RANDOM)])
+    curves = {str(method): probabilities[method].mean(1) for method in READOUTS}
+    curves["random"] = np.mean(
+        [probabilities[name].mean(1) for name in scores if name.startswith("random")], axis=0
+    )
+    by_chance = curves["random"][1:].mean()
     chosen = READOUTS[0]
     for method in READOUTS[1:]:
         gain = loss[chosen] - loss[method]
         least = _WORTH_A_CHANGE * (by_chance - loss[method].mean())
         if gain.mean() > max(2 * gain.std(ddof=1) / np.sqrt(len(gain)), least):
             chosen = method
-    curves = {str(method): probabilities[method].mean(1) for method in READOUTS}
-    curves["random"] = np.mean(
-        [probabilities[name].mean(1) for name in scores if name.startswith("random")], axis=0
-    )
     return {
         "readout": chosen,
         "fractions": [0.0, *FRACTIONS],

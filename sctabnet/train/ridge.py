@@ -74,10 +74,11 @@ def ridge(
     scored = np.concatenate(folds) if folds else np.zeros(0, dtype=np.int64)
     losses: dict[float, float] = {}
     starts: list[Array | None] = [None] * len(folds)
+    rest = [np.setdiff1d(np.arange(len(labels)), fold) for fold in folds]
+    known = [(rough[train], labels[train]) for train in rest]
     for c in penalties if folds else ():
         for i, fold in enumerate(folds):
-            train = np.setdiff1d(np.arange(len(labels)), fold)
-            found = _fit(rough[train], labels[train], n_labels, c, starts[i], tolerance=1e-7)
+            found = _fit(*known[i], n_labels, c, starts[i], tolerance=1e-7)
             out[c][fold] = rough[fold] @ found[:-1] + found[-1]
             starts[i] = found
         losses[c] = _log_loss(out[c][scored], labels[scored])
