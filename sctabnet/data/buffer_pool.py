@@ -16,20 +16,22 @@ class BufferPool:
     """
 
     def __init__(self) -> None:
-        self._free: list[NDArray[np.uint8]] = []
+        self._free: dict[str, list[NDArray[np.uint8]]] = {}
         self._lock = threading.Lock()
 
-    def take(self, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
-        """Return an uninitialised array of ``size`` entries."""
+    def take(self, purpose: str, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
+        """Return an uninitialised array of ``size`` entries.
+
+        Arrays of one ``purpose`` have about the same size and replace each other; those too small
+        are given up, so that no more memory is held than was ever in use.
+        """
         n_bytes = max(1, size * dtype.itemsize)
         with self._lock:
-            fitting = [i for i, a in enumerate(self._free) if n_bytes <= a.nbytes <= 2 * n_bytes]
-            if fitting:
-                memory = self._free.pop(fitting[0])
-            else:
-                self._free.clear()  # of other sizes: not wanted any more
-                memory = np.empty(n_bytes + n_bytes // 32, np.uint8)
-        return np.asarray(_Lease(self._free, memory))[: size * dtype.itemsize].view(dtype)
+            free = self._free.setdefault(purpose, [])
+            while free and free[-1].nbytes < n_bytes:
+                free.pop()
+            memory = free.pop() if free else np.empty(n_bytes + n_bytes // 32, np.uint8)
+        return np.asarray(_Lease(free, memory))[: size * dtype.itemsize].view(dtype)
 
 
 class _Lease:

@@ -69,8 +69,8 @@ class RowReader:
 
     def load_places(self, places: RowPlaces) -> RowBuffer:
         """Read the rows that :meth:`locate` found; see :meth:`load`."""
-        values = self._pool.take(self._value_dtype, places.n_entries)
-        indices = self._pool.take(self._index_dtype, places.n_entries)
+        values = self._pool.take("window values", self._value_dtype, places.n_entries)
+        indices = self._pool.take("window genes", self._index_dtype, places.n_entries)
         for source, starts, stops, low, high in places.reads:
             self._sources[source].read(starts, stops, values[low:high], indices[low:high])
         return RowBuffer(values, indices, places.first, places.last, places.source, places.rows)
@@ -89,8 +89,8 @@ class RowReader:
             np.append(column, 0)[picks] for column in (buffer.first, buffer.last, buffer.source)
         )
         capacity = int((last - first).sum())
-        values = self._pool.take(np.dtype(np.float32), capacity)
-        indices = self._pool.take(np.dtype(np.int64), capacity)
+        values = self._pool.take("values", np.dtype(np.float32), capacity)
+        indices = self._pool.take("genes", np.dtype(np.int64), capacity)
         offsets = np.empty(len(picks) + 1, np.int64)
         bits, largest = _as_bits(buffer.values)
         state, row = kernel.gather_rows(
