@@ -1,4 +1,4 @@
-"""Train on random uneven files with several processes: does any job hang, lose or repeat a cell?
+"""Train on random uneven files in several processes: no job may hang, lose or repeat a cell.
 
     python workflows/benchmarks/uneven.py --jobs 50
 
@@ -66,7 +66,7 @@ def start(*arguments) -> int:
         return child
     status = 1
     try:
-        with open(os.devnull, "w") as nothing:
+        with Path(os.devnull).open("w") as nothing:
             os.dup2(nothing.fileno(), 1)
         process(*arguments)
         status = 0
