@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ def importances(
     fits: Sequence[pd.DataFrame],
     *,
     markers: Mapping[str, Collection[str]] | None = None,
+    modules: Mapping[str, str] | None = None,
     top: Sequence[int] = (20, 50, 200),
 ) -> dict[str, float]:
     """Return how well several rankings of the same genes agree, and with known markers.
@@ -30,6 +32,9 @@ def importances(
         more important; NaN is least important. Names of genes as index, of groups as columns.
     markers
         Known marker genes of each group. Groups with fewer than five among the genes do not count.
+    modules
+        Co-expressed group of each gene, such as ``.var["sctabnet_importance_group"]`` of one fit;
+        a gene that is not in it stands for itself.
     top
         Numbers of top genes that are compared between fits.
 
@@ -37,9 +42,10 @@ def importances(
     -------
     ``jaccard_K`` for each of ``top``, the mean over pairs of fits and groups of the Jaccard index
     of the K top genes, less what chance gives, 1 at best (Hubert and Arabie 1985, J. Classif.
-    2:193, for the adjustment); ``spearman`` likewise; with ``markers``, ``precision_10``, ``_20``
-    and ``_50``: hits among the top genes, of as many as there could be, as a mean over fits and
-    groups. A single fit has no stability: only ``precision_*`` is given.
+    2:193, for the adjustment); ``spearman`` likewise; with ``modules``, ``group_jaccard_K``, the
+    Jaccard index of the groups that the K top genes belong to, as it is; with ``markers``,
+    ``precision_10``, ``_20`` and ``_50``: hits among the top genes, of as many as there could be,
+    as a mean over fits and groups. A single fit has no stability: only ``precision_*`` is given.
 
     Raises
     ------
@@ -74,6 +80,9 @@ def importances(
             chance = k / (2 * n_genes - k)
             shared = np.mean([_jaccard(one, other, k) for one, other in pairs])
             result[f"jaccard_{k}"] = float((shared - chance) / (1 - chance))
+            if modules is not None:
+                grouped = [_jaccard(one, other, k, modules) for one, other in pairs]
+                result[f"group_jaccard_{k}"] = float(np.mean(grouped))
         low = [(a.fillna(-np.inf), b.reindex(a.index).fillna(-np.inf)) for a, b in pairs]
         result["spearman"] = float(np.nanmean([spearmanr(a, b).statistic for a, b in low]))
     if markers is not None:
@@ -86,8 +95,10 @@ def _top(scores: pd.Series, k: int) -> set[str]:
     return set(scores.sort_index().sort_values(ascending=False, kind="stable").index[:k])
 
 
-def _jaccard(one: pd.Series, other: pd.Series, k: int) -> float:
-    a, b = _top(one, k), _top(other, k)
+def _jaccard(
+    one: pd.Series, other: pd.Series, k: int, modules: Mapping[str, str] = MappingProxyType({})
+) -> float:
+    a, b = ({modules.get(gene, gene) for gene in _top(fit, k)} for fit in (one, other))
     return len(a & b) / len(a | b)
 
 

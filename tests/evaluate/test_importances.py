@@ -43,6 +43,20 @@ def test_markers(rng):
     assert sct.evaluate.importances([scores], markers=worst)["precision_50"] == 0
 
 
+def test_genes_of_one_module_stand_for_each_other(rng):
+    one = ranking(rng, ["B"])
+    other = one.copy()
+    best = one["B"].nlargest(25).index
+    # five genes of the top 20 give way to their partners
+    other.loc[best[:5], "B"], other.loc[best[20:], "B"] = 0, 2
+    partners = dict(zip(best[20:], best[:5], strict=True))
+    found = sct.evaluate.importances([one, other], modules=partners, top=[20])
+    assert found["group_jaccard_20"] == 1
+    assert found["jaccard_20"] < 15 / 25
+    alone = sct.evaluate.importances([one, other], modules={}, top=[20])
+    assert alone["group_jaccard_20"] == pytest.approx(15 / 25)
+
+
 def test_what_cannot_be_compared(rng):
     with pytest.raises(ValueError, match="Found no fit"):
         sct.evaluate.importances([])

@@ -3,9 +3,11 @@
     python workflows/benchmarks/importances.py DATA.h5ad --labels-key cell_type
 
 Stability over seeds and over random halves of the cells (Jaccard of the top genes,
-chance-adjusted; Spearman), precision against curated markers, macro-F1 of a fresh logistic
-regression on the top genes only, the normalised deletion gap on one fixed model, and two controls:
-labels shuffled (what is certified?) and weights drawn anew (does the ranking change?).
+chance-adjusted; of their co-expressed groups, as it is; Spearman), precision against curated
+markers, macro-F1 of a fresh logistic regression on the top genes only, the normalised deletion gap
+on one fixed model, and three controls: labels shuffled (what is certified?), weights drawn anew
+(does the ranking change?) and leakage (do the places of a mask, without any value, tell the label
+better than which of as many genes are expressed?).
 ``importance_error_rates.py`` shows error rate and power of the certificate where truth is known.
 
 Types of fewer than 40 cells are left out: ten held-out cells are needed to rank genes. A method's
@@ -24,7 +26,9 @@ import anndata
 import numpy as np
 import pandas as pd
 import scanpy as sc
+import scipy.sparse as sp
 import torch
+from importance_arms import ARMS, Scores, normalised, readout
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -32,10 +36,11 @@ from sklearn.model_selection import train_test_split
 import sctabnet as sct
 from sctabnet.data.corpus import Corpus
 from sctabnet.importance.deletion import deletion
+from sctabnet.importance.equivalent_genes import equivalent_genes
 
 MARKERS = Path(__file__).parent / "pbmc_markers.tsv"
 TOP = (20, 50, 200)
-Scores = pd.DataFrame  # genes x types, the larger the more important
+READOUTS = ("contribution", "integrated_gradients", "permutation", "mask")
 
 
 def main() -> None:
@@ -81,6 +86,7 @@ def judged(options: argparse.Namespace) -> tuple[pd.DataFrame, list[str]]:
         )
     ]
     model = sct.finetune(reference, labels_key="type", seed=0)
+    modules = _modules(reference)
     rows, orders = [], {}
     for arm in options.arms:
         function, seeded = ARMS[arm]
@@ -92,19 +98,23 @@ def judged(options: argparse.Namespace) -> tuple[pd.DataFrame, list[str]]:
         parts = [function(half, held_out, 0) for half in halves]
         row = {"arm": arm, "seconds": seconds}
         for name, several in (("seeds", fits), ("halves", parts)):
-            scores = sct.evaluate.importances(several)
+            scores = sct.evaluate.importances(several, modules=modules)
             # what does not depend on the seed agrees with itself
             row |= {f"J@{k} {name}": scores.get(f"jaccard_{k}", 1.0) for k in TOP}
+            row[f"group J@50 {name}"] = scores.get("group_jaccard_50", 1.0)
             row[f"rho {name}"] = scores.get("spearman", 1.0)
         orders[arm] = _over_types(fits[0])
         row |= sct.evaluate.importances(fits, markers=_markers(), top=())
         row |= {f"panel {k}": _panel(reference, held_out, orders[arm], k) for k in (10, 20, 50)}
         rows.append(row)
         print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
-    gaps = _deletion_gaps(model, held_out, orders)
+    own = {m: _over_types(readout(model, held_out, m)) for m in READOUTS}
+    gaps = _deletion_gaps(model, held_out, orders | own)
     table = pd.DataFrame(rows)
     table["deletion gap"] = [gaps[arm] for arm in table["arm"]]
-    return table, _controls(model, reference, held_out)
+    readouts = ", ".join(f"{name} {gaps[name]:.3f}" for name in READOUTS)
+    notes = [f"- Deletion gap of the fixed model's own readouts: {readouts}."]
+    return table, notes + _controls(model, reference, held_out)
 
 
 def _markdown(table: pd.DataFrame) -> list[str]:
@@ -113,77 +123,6 @@ def _markdown(table: pd.DataFrame) -> list[str]:
         cells = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in row]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
-
-
-def _ours(method: str | None, **config: object):
-    def scores(reference: anndata.AnnData, held_out: anndata.AnnData, seed: int) -> Scores:
-        model = sct.finetune(reference, labels_key="type", seed=seed, **config)
-        return _readout(model, held_out, method)
-
-    return scores
-
-
-def _readout(model: sct.Model, cells: anndata.AnnData, method: str | None) -> Scores:
-    explained = sct.tl.gene_importance(cells, model, "type", method=method, copy=True)
-    values = explained.varm["sctabnet_importance"]
-    names = explained.obs["type"].cat.categories
-    return pd.DataFrame(np.nan_to_num(values), explained.var_names, names)
-
-
-def _test(method: str):
-    def scores(reference: anndata.AnnData, held_out: anndata.AnnData, seed: int) -> Scores:
-        adata = _normalised(reference)
-        sc.tl.rank_genes_groups(adata, "type", method=method, tie_correct=method == "wilcoxon")
-        return pd.DataFrame(
-            {
-                name: sc.get.rank_genes_groups_df(adata, name).set_index("names")["scores"]
-                for name in adata.obs["type"].cat.categories
-            }
-        ).reindex(adata.var_names)
-
-    return scores
-
-
-def coefficients(reference: anndata.AnnData, held_out: anndata.AnnData, seed: int) -> Scores:
-    adata = _normalised(reference)
-    model = LogisticRegression(C=0.1, max_iter=300).fit(adata.X, adata.obs["type"])
-    spread = np.sqrt(adata.X.power(2).mean(0) - np.square(adata.X.mean(0))).A1
-    return pd.DataFrame((model.coef_ * spread).T, adata.var_names, model.classes_)
-
-
-def pytorch_tabnet(reference: anndata.AnnData, held_out: anndata.AnnData, seed: int) -> Scores:
-    from pytorch_tabnet.tab_model import TabNetClassifier
-
-    adata = _normalised(reference)
-    model = TabNetClassifier(seed=seed, verbose=0)
-    codes = adata.obs["type"].astype(str).to_numpy()
-    model.fit(adata.X.toarray(), codes, max_epochs=30)
-    return pd.DataFrame({"all": model.feature_importances_}, adata.var_names)
-
-
-def random(reference: anndata.AnnData, held_out: anndata.AnnData, seed: int) -> Scores:
-    drawn = np.random.default_rng(seed + reference.n_obs).random(reference.n_vars)
-    return pd.DataFrame({"all": drawn}, reference.var_names)
-
-
-# arm: (function, whether it depends on the seed)
-ARMS = {
-    "sctabnet": (_ours(None), True),
-    "sctabnet, mask": (_ours("mask"), True),
-    "sctabnet, no wide path": (_ours(None, wide=False), True),
-    "Wilcoxon": (_test("wilcoxon"), False),
-    "t-test": (_test("t-test"), False),
-    "logistic regression": (coefficients, False),
-    "pytorch-tabnet": (pytorch_tabnet, True),
-    "random": (random, True),
-}
-
-
-def _normalised(adata: anndata.AnnData) -> anndata.AnnData:
-    plain = anndata.AnnData(adata.X.astype(np.float32), obs=adata.obs[["type"]], var=adata.var[[]])
-    sc.pp.normalize_total(plain, target_sum=1e4)
-    sc.pp.log1p(plain)
-    return plain
 
 
 def _over_types(scores: Scores) -> pd.Series:
@@ -209,7 +148,7 @@ def _panel(
     reference: anndata.AnnData, held_out: anndata.AnnData, order: pd.Series, k: int
 ) -> float:
     genes = sorted(_top(order, k))
-    known, new = _normalised(reference)[:, genes], _normalised(held_out)[:, genes]
+    known, new = normalised(reference)[:, genes], normalised(held_out)[:, genes]
     model = LogisticRegression(C=1.0, max_iter=500).fit(known.X, known.obs["type"])
     return sct.evaluate.labels(list(new.obs["type"]), list(model.predict(new.X)))["macro_f1"]
 
@@ -233,8 +172,41 @@ def _deletion_gaps(
     return {arm: float((chance - left[arm]) / (chance - best)) for arm in orders}
 
 
+def _modules(reference: anndata.AnnData) -> dict[str, str]:
+    """Return the co-expressed group of every gene, made once for all arms."""
+    adata = normalised(reference)
+    mean = np.asarray(adata.X.mean(0)).ravel()
+    leader = equivalent_genes(sp.csr_array(adata.X), mean, n_genes=adata.n_vars)
+    return dict(zip(adata.var_names, adata.var_names[leader], strict=True))
+
+
+def _leakage(model: sct.Model, reference: anndata.AnnData, held_out: anndata.AnnData) -> str:
+    """Name cells by which genes are attended, and by which of the top genes are expressed."""
+    attended, x, importance = {}, {}, None
+    for name, cells in (("train", reference), ("test", held_out)):
+        read = sct.tl.gene_importance(
+            cells, model, "type", method="mask", attention=True, copy=True
+        )
+        attended[name] = sp.csr_matrix(read.layers["sctabnet_attention"]) > 0
+        x[name] = sp.csr_matrix(cells.X) > 0
+        importance = read.var["sctabnet_importance"] if importance is None else importance
+    k = max(1, round(attended["train"].getnnz() / reference.n_obs))
+    top = np.flatnonzero(reference.var_names.isin(_top(importance.fillna(0), k)))
+    accuracy = {}
+    for name, of in (("places", attended), ("expressed", {n: m[:, top] for n, m in x.items()})):
+        judge = LogisticRegression(C=1.0, max_iter=500).fit(
+            of["train"].astype(float), reference.obs["type"]
+        )
+        accuracy[name] = judge.score(of["test"].astype(float), held_out.obs["type"])
+    return (
+        f"- Leakage: accuracy {accuracy['places']:.3f} from the places of the mask alone "
+        f"({k} genes on average), {accuracy['expressed']:.3f} from which of the top {k} genes are "
+        "expressed."
+    )
+
+
 def _controls(model: sct.Model, reference: anndata.AnnData, held_out: anndata.AnnData) -> list[str]:
-    whole = _readout(model, held_out, "contribution")
+    whole = readout(model, held_out, "contribution")
     drawn = sct.Model(model.config, model.vocabulary, labels=model.labels)
     generator = np.random.default_rng(1)
     with torch.no_grad():
@@ -242,7 +214,7 @@ def _controls(model: sct.Model, reference: anndata.AnnData, held_out: anndata.An
         table.copy_(torch.from_numpy(generator.standard_normal(table.shape)).to(table))
         drawn.network.encoder.mean.copy_(model.network.encoder.mean)
         drawn.network.encoder.std.copy_(model.network.encoder.std)
-    drawn_anew = _readout(drawn, held_out, "contribution")
+    drawn_anew = readout(drawn, held_out, "contribution")
     anew = sct.evaluate.importances([whole, drawn_anew])["spearman"]
     shuffled = reference.copy()
     shuffled.obs["type"] = pd.Categorical(
@@ -261,6 +233,7 @@ def _controls(model: sct.Model, reference: anndata.AnnData, held_out: anndata.An
         f"- Weights drawn anew: Spearman {anew:.3f} with the ranking of the trained model.",
         f"- Certified at 0.1: {n_true} genes; after training and asking with shuffled labels: "
         f"{n_false}.",
+        _leakage(model, reference, held_out),
     ]
 
 
