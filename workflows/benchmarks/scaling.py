@@ -2,8 +2,9 @@
 
     python workflows/benchmarks/scaling.py [--out results.md]
 
-1. Pretrains on one and on two gloo processes of this machine, the same generated cells: largest
-   difference of any weight, optimiser steps, bytes that each process read while training.
+1. Pretrains on one and on two gloo processes of this machine, the same generated cells, in float32
+   and float64: largest difference of any weight or buffer, optimiser steps, bytes that each process
+   read while training.
 2. Measures what a projection needs: seconds of a step as a + b n for n cells, cells per second that
    the loader delivers, bytes that a gradient all-reduce moves, how long a checkpoint stalls it.
 3. Projects an epoch over N cells on W devices with minibatches of B cells:
@@ -59,7 +60,7 @@ def bytes_read() -> int:
         return int(file.readline().split()[1])
 
 
-def worker(cells: Path, folder: Path, devices: int) -> None:
+def worker(cells: Path, folder: Path, devices: int, precision: str) -> None:
     """Train, and leave weights and the figures of every process in ``folder``."""
     torch.set_num_threads(1)
     sct.settings.progress_bar = False
@@ -87,6 +88,7 @@ def worker(cells: Path, folder: Path, devices: int) -> None:
         run=run,
         accelerator="cpu",
         devices=devices,
+        precision=precision,
         checkpoint_every=1000,
         learning_rate=1e-3,
         **OPTIONS,
@@ -96,13 +98,13 @@ def worker(cells: Path, folder: Path, devices: int) -> None:
     (folder / f"rank{rank}.json").write_text(json.dumps(figures))
 
 
-def compare(cells: Path, root: Path) -> list[str]:
+def compare(cells: Path, root: Path, precision: str) -> list[str]:
     found = {}
     for devices in (1, 2):
-        folder = root / str(devices)
+        folder = root / f"{precision}-{devices}"
         folder.mkdir()
-        command = [sys.executable, "-W", "ignore", __file__, "--worker"]
-        subprocess.run([*command, str(cells), str(folder), str(devices)], check=True)
+        command = [sys.executable, "-W", "ignore", __file__, "--worker", str(cells), str(folder)]
+        subprocess.run([*command, str(devices), precision], check=True)
         weights = load_file(folder / "run" / "model" / "model.safetensors")
         loss = sct.Model.load(folder / "run" / "model").history[-1]["val_loss"]
         ranks = [json.loads(path.read_text()) for path in sorted(folder.glob("rank*.json"))]
@@ -112,14 +114,14 @@ def compare(cells: Path, root: Path) -> list[str]:
     stalled = alone["stall"] / 200 / (alone["seconds"] / alone["steps"])
     # every process reads the file's index; the first one reads its checkpoint back as well
     return [
-        f"largest difference of a weight: {worst:.1e}; validation loss {loss_one:.6f} and "
-        f"{loss_two:.6f}",
-        f"steps: {alone['steps']:.0f} on one, {[int(r['steps']) for r in both]} on two processes",
-        f"read while training: {alone['bytes'] / 1e6:.1f} MB by one, "
-        f"{' + '.join(format(r['bytes'] / 1e6, '.1f') for r in both)} MB by two processes",
-        f"seconds: {alone['seconds']:.1f} on one, {both[0]['seconds']:.1f} on two processes",
-        f"a checkpoint holds training up for {alone['stall'] * 1e3:.1f} ms (median); at one in 200 "
-        f"steps that is {stalled:.3%} of the time",
+        f"{precision}: largest difference of a weight or buffer {worst:.1e}; validation loss "
+        f"{loss_one:.9f} and {loss_two:.9f}; {alone['steps']:.0f} steps on one, "
+        f"{[int(r['steps']) for r in both]} on two processes; {alone['seconds']:.1f} s on one, "
+        f"{both[0]['seconds']:.1f} s on two",
+        f"{precision}: read while training {alone['bytes'] / 1e6:.1f} MB by one, "
+        f"{' + '.join(format(r['bytes'] / 1e6, '.1f') for r in both)} MB by two processes; a "
+        f"checkpoint holds training up for {alone['stall'] * 1e3:.1f} ms (median), at one in 200 "
+        f"steps {stalled:.3%} of the time",
     ]
 
 
@@ -164,15 +166,15 @@ def project(a: float, b: float, rate: float, volume: float, minibatch: int, beta
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--worker", nargs=3, metavar=("CELLS", "FOLDER", "DEVICES"))
+    parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--minibatch", type=int, default=16_384)
     parser.add_argument("--bandwidth", type=float, default=12.5e9, help="bytes per second")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     if arguments.worker:
-        cells, folder, devices = arguments.worker
-        worker(Path(cells), Path(folder), int(devices))
+        cells, folder, devices, precision = arguments.worker
+        worker(Path(cells), Path(folder), int(devices), precision)
         return
     torch.set_num_threads(1)
     sct.settings.progress_bar = False
@@ -184,7 +186,11 @@ def main() -> None:
         matrix = make_cells(N_CELLS, N_GENES, N_EXPRESSED)
         ad.AnnData(matrix).write_h5ad(root / "cells.h5ad")
         simulate_atlas(N_TYPED, N_TYPED_GENES, n_types=5).write_h5ad(root / "typed.h5ad")
-        lines = compare(root / "typed.h5ad", root)
+        lines = [
+            line
+            for precision in ("32-true", "64-true")
+            for line in compare(root / "typed.h5ad", root, precision)
+        ]
         corpus = Corpus.open(root / "cells.h5ad")
         model = sct.pretrain(root / "cells.h5ad", **(OPTIONS | {"max_epochs": 1}))
         small, large = 256, 2048
