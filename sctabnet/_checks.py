@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from sctabnet._argument_checks import check_kind as check_kind
+from sctabnet._argument_checks import check_share as check_share
 from sctabnet._errors import InputError, MissingKeyError, ValueKindError
 from sctabnet._file_checks import check_h5ad as check_h5ad
 from sctabnet._file_checks import check_model_folder as check_model_folder
 from sctabnet._file_checks import check_new_folder as check_new_folder
+from sctabnet._file_checks import check_no_links as check_no_links
 from sctabnet._file_checks import check_not_there as check_not_there
 from sctabnet._file_checks import check_writable as check_writable
 from sctabnet._file_checks import damaged_model as damaged_model
@@ -154,7 +157,9 @@ def check_labels(wanted: Sequence[str], labels: Collection[str]) -> None:
 
 
 def check_groups(column: Any, groupby: str) -> None:
-    """Raise if a column of ``obs`` holds measurements instead of groups."""
+    """Raise if a column of ``obs`` holds measurements, or nothing, instead of groups."""
+    if not column.notna().any():
+        raise InputError(f"groupby={groupby!r} must hold groups of cells. Found no value in it.")
     if getattr(column.dtype, "kind", "O") == "f":
         raise InputError(
             f"groupby={groupby!r} must hold groups of cells. Found numbers of type "
@@ -228,16 +233,8 @@ def check_shared_genes(
 ) -> None:
     """Raise below 50 shared genes; warn if any gene of the model is missing.
 
-    Parameters
-    ----------
-    n_shared, n_model
-        Genes in common, and genes that the model knows.
-    query, model
-        Gene ids of the data and of the model; only named in the message.
-    attention_covered
-        Share of the model's attention that falls on the shared genes, if known.
-    stacklevel
-        As in :func:`warnings.warn`: 3 is the caller of the caller.
+    ``query`` and ``model`` are gene ids to name in the message, and ``attention_covered`` the share
+    of the model's attention on the shared genes; ``stacklevel`` 3 warns the caller of the caller.
     """
     shared = f"{n_shared} of the model's {n_model} genes"
     if n_shared < min(MIN_SHARED_GENES, n_model):
@@ -272,9 +269,9 @@ def _names(names: Iterable[Any] | Mapping[str, Any], limit: int = 10) -> str:
     return f"{listed[:limit]}{more}"
 
 
-def _closest(word: str, words: Iterable[str]) -> str:
+def _closest(word: object, words: Iterable[str]) -> str:
     by_lower = {str(w).lower(): str(w) for w in words}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    close = difflib.get_close_matches(str(word).lower(), by_lower, n=1)
     return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from sctabnet._errors import InputError, MissingFileError
 
@@ -20,6 +21,7 @@ def check_h5ad(path: str | os.PathLike[str]) -> None:
         raise InputError(f"{path} is a folder. Give the path of an .h5ad file.")
     try:
         with h5py.File(path, "r") as file:
+            check_no_links(file, path)
             lacking = [group for group in ("obs", "var") if group not in file]
     except OSError as error:
         reason = str(error).split("(", 1)[-1].rstrip(")")
@@ -31,6 +33,21 @@ def check_h5ad(path: str | os.PathLike[str]) -> None:
         raise InputError(
             f"{path} is HDF5 but no h5ad file. Found no {' and no '.join(lacking)} in it. "
             "Give a file written by adata.write_h5ad."
+        )
+
+
+def check_no_links(file: Any, path: str | os.PathLike[str]) -> None:
+    """Raise if an open HDF5 file links into another, which would hand out whatever lies there."""
+    import h5py
+
+    def external(name: str | bytes, link: Any) -> Any:
+        return (name, link.filename) if isinstance(link, h5py.ExternalLink) else None
+
+    found = file.visititems_links(external)
+    if found is not None:
+        raise InputError(
+            f"{path} points at another file. Found a link from {found[0]!r} to {found[1]!r}. "
+            "Write the file again with its data inside."
         )
 
 

@@ -30,7 +30,7 @@ class Keys:
     prefix: str = "sctabnet"
 
     def __post_init__(self) -> None:
-        if not self.prefix or "/" in self.prefix:
+        if not isinstance(self.prefix, str) or not self.prefix or "/" in self.prefix:
             raise InputError(
                 f"key_added must be a non-empty name without '/'. Found {self.prefix!r}. "
                 "Pass a name such as 'sctabnet'."

@@ -14,7 +14,7 @@ from sctabnet._errors import ValueKindError
 ValueKind = Literal["counts", "log1p"]
 
 _FLOAT32_EPS = float(np.finfo(np.float32).eps)
-_MAX_LOG1P = 20.0  # log1p(1e6) is 13.8; a larger value never came out of log1p of a library
+MAX_LOG1P = 20.0  # log1p(1e6) is 13.8; a larger value never came out of log1p of a library
 _MAX_SMALLEST_COUNT = 6  # the smallest non-zero count of a cell may exceed 1 after gene filtering
 _CELLS_TESTED = 2000
 _ENOUGH_CELLS = 0.9
@@ -75,7 +75,7 @@ def detect_value_kind(values: sp.csr_matrix | sp.csr_array, *, name: str = "X") 
 
     block = _some_cells(values)
     largest = float(block.data.max())
-    if largest <= _MAX_LOG1P:
+    if largest <= MAX_LOG1P:
         if _has_common_measure(block, np.expm1):
             return "log1p"
         # where values are tiny expm1(x) is x: then equal totals speak for linear values
@@ -158,7 +158,7 @@ def _guess(block: sp.csr_matrix, largest: float) -> str:
         "normalised or fractional counts that were not logged: take sc.pp.log1p of them": _identity,
         "square roots of counts": np.square,
     }
-    if largest <= _MAX_LOG1P:
+    if largest <= MAX_LOG1P:
         looks["log2(1 + x): multiply by numpy.log(2)"] = lambda x: np.exp2(x) - 1.0
         looks["log10(1 + x): multiply by numpy.log(10)"] = lambda x: 10.0**x - 1.0
     for what, to_linear in looks.items():

@@ -37,6 +37,7 @@ RANK = {
     "cli": 12,
 }
 TOP_LEVEL = {
+    "_argument_checks",
     "_atomic",
     "_checks",
     "_errors",

@@ -9,7 +9,9 @@ import shutil
 import warnings
 
 import anndata as ad
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 
@@ -432,3 +434,62 @@ def test_ids_that_are_numbers(cells, model):
     strange = ad.AnnData(cells.X, obs=cells.obs)
     with pytest.raises(ValueError, match="numbers as names, the model has gene symbols"):
         sct.tl.embed(strange, model)
+
+
+@pytest.mark.parametrize("call", list(APPLY))
+def test_paths_in_place_of_objects(cells, model, model_folder, call):
+    with pytest.raises(ValueError, match="adata must be of class AnnData. Found str. Read a file"):
+        APPLY[call]("cells.h5ad", model)
+    with pytest.raises(ValueError, match="model must be of class Model. Found PosixPath"):
+        APPLY[call](cells, model_folder)
+
+
+def test_arguments_of_the_wrong_type(adata, model):
+    before = slots(adata)
+    for options, message in (
+        ({"coverage": "0.9"}, "coverage must lie between 0 and 1. Found '0.9'"),
+        ({"majority_voting": 3}, "majority_voting=3 is not a column of adata.obs"),
+        ({"layer": 3}, "layer=3 is not in adata.layers"),
+        ({"key_added": 3}, "key_added must be a non-empty name"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            sct.tl.transfer_labels(adata, model, **options)
+    adata.obs["none"] = pd.Categorical([None] * adata.n_obs, categories=["a"])
+    with pytest.raises(ValueError, match="groupby='none' must hold groups of cells. Found no val"):
+        sct.tl.gene_importance(adata, model, "none")
+    del adata.obs["none"]
+    assert slots(adata) == before
+
+
+def test_something_else_in_uns_is_kept(adata, model):
+    adata.uns["sctabnet"] = "mine"
+    before = slots(adata)
+    for call in (sct.tl.transfer_labels, sct.tl.embed):
+        with pytest.raises(ValueError, match=r"adata.uns\['sctabnet'\] is not of sctabnet"):
+            call(adata, model)
+    assert slots(adata) == before and adata.uns["sctabnet"] == "mine"
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_start_or_options_that_do_not_fit(cells, model, tiny):
+    strange = cells.copy()
+    strange.var_names = [f"ENSG{i:011}" for i in range(cells.n_vars)]
+    for data, options, message in (
+        (strange, {"init": model}, "Too few genes in common with the model.*Found 0 of"),
+        (cells, {"init": 3}, "init must be of class Model. Found int"),
+        (cells, {"dose_key": "dose"} | tiny, "describe perturbations. Found labels_key"),
+        (cells, {"seed": "a"} | tiny, "seed must be of type int. Found 'a'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            sct.finetune(data, labels_key="cell_type", **options)
+
+
+def test_a_link_into_another_file_is_not_followed(h5ad, model_folder, tmp_path, capsys):
+    other = shutil.copy(h5ad, tmp_path / "other.h5ad")
+    with h5py.File(h5ad, "r+") as file:
+        del file["X/data"]
+        file["X/data"] = h5py.ExternalLink(str(other), "/X/data")
+    for verb in ("annotate", "explain"):
+        out = tmp_path / "out.h5ad"
+        line = fails(capsys, verb, h5ad, "--model", model_folder, "--out", out)
+        assert "points at another file" in line and not out.exists()

@@ -10,7 +10,7 @@ import anndata
 
 from sctabnet import _checks
 from sctabnet._atomic import atomic_path
-from sctabnet._errors import ValueKindError
+from sctabnet._errors import InputError, ValueKindError
 
 
 def read_h5ad(path: str, *, backed: bool = False) -> anndata.AnnData:
@@ -18,9 +18,10 @@ def read_h5ad(path: str, *, backed: bool = False) -> anndata.AnnData:
     _checks.check_h5ad(path)
     try:
         return anndata.read_h5ad(path, backed="r" if backed else None)
-    except (OSError, KeyError, TypeError, anndata._io.utils.AnnDataReadError) as error:
-        msg = f"{path} cannot be read as h5ad: {error}. Fetch or write it again."
-        raise ValueError(msg) from error
+    except Exception as error:  # whatever a damaged file makes its readers say
+        raise InputError(
+            f"{path} cannot be read as h5ad. Found: {error}. Fetch or write it again."
+        ) from error
 
 
 def write_h5ad(adata: anndata.AnnData, path: str | Path) -> None:

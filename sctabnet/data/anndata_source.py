@@ -76,9 +76,16 @@ def anndata_source(adata: AnnData, *, layer: str | None = None, name: str = "ada
 def _to_csr(matrix: Any, name: str) -> Any:
     if hasattr(matrix, "to_memory"):  # a backed sparse matrix
         matrix = matrix.to_memory()
+    found = type(matrix).__name__
     if isinstance(matrix, np.ndarray) or sp.issparse(matrix):
-        return sp.csr_matrix(matrix)
+        if matrix.dtype.kind == "b":
+            matrix = matrix.astype(np.uint8)
+        if matrix.dtype == np.float16:
+            matrix = matrix.astype(np.float32)  # scipy has no sparse float16
+        if matrix.dtype.kind in "uif":
+            return sp.csr_matrix(matrix)
+        found = f"values of type {matrix.dtype}"
     raise InputError(
-        f"The matrix of {name} cannot be read. Found {type(matrix).__name__}. "
-        "Pass a CSR matrix: adata.X = scipy.sparse.csr_matrix(adata.X)."
+        f"The matrix of {name} cannot be read. Found {found}. Give a matrix of numbers, best a CSR "
+        "one (adata.X = scipy.sparse.csr_matrix(adata.X)), or choose another with layer=...."
     )

@@ -7,11 +7,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+_MISSING = {"", "nan", "<NA>"}
+
 
 def categories(columns: Iterable[pd.Series]) -> tuple[str, ...]:
     """Return the values that occur in any of the columns, as text, ascending.
 
-    Categories that no cell has are left out, and so are missing values and empty text.
+    Categories that no cell has are left out, and so are missing values, also where they became
+    text (``""``, ``"nan"``, ``"<NA>"``: what ``astype(str)`` makes of them).
 
     Parameters
     ----------
@@ -25,7 +28,7 @@ def categories(columns: Iterable[pd.Series]) -> tuple[str, ...]:
     found: set[str] = set()
     for column in columns:
         found.update(_text(value) for value in column.dropna().unique())
-    return tuple(sorted(found - {""}))
+    return tuple(sorted(found - _MISSING))
 
 
 def encode(column: pd.Series, levels: Sequence[str]) -> NDArray[Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sctabnet._errors import MissingKeyError
+from sctabnet._errors import InputError, MissingKeyError
 from sctabnet.data.categories import categories, encode
 from sctabnet.data.source import CellSource
 
@@ -47,6 +47,12 @@ class CellTable:
         self._label_codes: NDArray[Any] = np.full(sum(s.n_cells for s in sources), -1, np.int8)
         if labels_key is not None:
             self.labels, self._label_codes = self._encode(labels_key, labels)
+        for key in covariate_keys:
+            if not isinstance(key, str):
+                raise InputError(
+                    f"The name of a column of obs must be text. Found {key!r}. Pass one name; "
+                    "join several columns into one where you have more."
+                )
         self.covariate_levels: dict[str, tuple[str, ...]] = {}
         self._covariate_codes: dict[str, NDArray[Any]] = {}
         for key in covariate_keys:

@@ -15,9 +15,21 @@ def check_csr(matrix: Any, path: str) -> None:
         If the matrix is dense, CSC, or something else.
     """
     encoding = matrix.attrs.get("encoding-type", "array")
-    if encoding == "csr_matrix":
-        return
     key = matrix.name.lstrip("/")
+    if encoding == "csr_matrix":
+        parts = {part: matrix.get(part) for part in ("data", "indices", "indptr")}
+        lacking = [part for part, array in parts.items() if array is None]
+        if lacking:
+            raise InputError(
+                f"{path} is damaged: {key} is no whole CSR matrix. Found no "
+                f"{' and no '.join(lacking)} in it. Fetch or write the file again."
+            )
+        if parts["data"].dtype.kind not in "uif":
+            raise InputError(
+                f"{key} of {path} must hold numbers. Found values of type {parts['data'].dtype}. "
+                "Write the file again with numbers, or choose another matrix with layer=...."
+            )
+        return
     name = key.removeprefix("raw/").removeprefix("layers/")
     place = "a.X" if name == "X" else f"a.layers[{name!r}]"
     read, suffix = ("read_zarr", ".zarr") if Path(path).is_dir() else ("read_h5ad", ".h5ad")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -127,6 +127,8 @@ class Corpus:
         FileNotFoundError
             If a path does not exist.
         """
+        if value_kind is not None:
+            _checks.check_choice(value_kind, get_args(ValueKind), argument="value_kind")
         sources = open_sources(source, layer=layer)
         if vocabulary is None:
             combine = GeneVocabulary.union if join == "union" else GeneVocabulary.intersection

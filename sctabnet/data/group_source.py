@@ -64,19 +64,25 @@ def group_source(
         with reopen() as again:
             return np.asarray(_index(again["obs"]), dtype=object)
 
-    source = CsrSource(
-        path,
-        data=entries(matrix["data"]),
-        indices=entries(matrix["indices"]),
-        indptr=entries(matrix["indptr"]),
-        gene_ids=np.asarray(_index(var), dtype=object),
-        obs_names=obs_names,
-        obs_columns=tuple(str(name) for name in obs.attrs["column-order"]),
-        obs=obs_column,
-        panels=_panels(group) if layer != "raw" else None,
-    )
-    shape = tuple(int(n) for n in matrix.attrs["shape"])
-    n_obs = int(obs[obs.attrs["_index"]].shape[0])
+    try:
+        source = CsrSource(
+            path,
+            data=entries(matrix["data"]),
+            indices=entries(matrix["indices"]),
+            indptr=entries(matrix["indptr"]),
+            gene_ids=np.asarray(_index(var), dtype=object),
+            obs_names=obs_names,
+            obs_columns=tuple(str(name) for name in obs.attrs["column-order"]),
+            obs=obs_column,
+            panels=_panels(group) if layer != "raw" else None,
+        )
+        shape = tuple(int(n) for n in matrix.attrs["shape"])
+        n_obs = int(obs[obs.attrs["_index"]].shape[0])
+    except KeyError as error:
+        raise InputError(
+            f"{path} is damaged, or was written before anndata 0.7. Found no part: {error}. Fetch "
+            "it again, or write it again with anndata.read_h5ad(...).write_h5ad(...)."
+        ) from None
     if shape != (source.n_cells, len(source.gene_ids)) or shape[0] != n_obs:
         raise InputError(
             f"{path} is damaged: its parts contradict each other. Found a matrix of shape {shape} "
@@ -91,8 +97,9 @@ def _matrix(group: Any, path: str, layer: str | None) -> Any:
     if key not in group:
         options = list(group["layers"]) if "layers" in group else []
         raise MissingKeyError(
-            f"layer={layer!r} is not in {path}. Found layers {options}"
-            f"{' and raw' if 'raw' in group else ''}. Pass layer=None to use X."
+            f"{'X' if layer is None else f'layer={layer!r}'} is not in {path}. "
+            f"Found layers {options}{' and raw' if 'raw' in group else ''}. "
+            f"Pass {'layer=... with one of these' if layer is None else 'layer=None to use X'}."
         )
     check_csr(group[key], path)
     return group[key]

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import h5py
 
+from sctabnet import _checks
 from sctabnet._errors import InputError
 from sctabnet.data.csr_source import CsrSource
 from sctabnet.data.group_source import group_source
@@ -36,7 +36,7 @@ def h5ad_source(path: str | Path, *, layer: str | None = None) -> CsrSource:
             "It may be truncated, or no HDF5 file at all: fetch it again."
         ) from error
     with file:  # and close it: an open file could not be written to by its owner
-        _refuse_links(file, str(path))
+        _checks.check_no_links(file, path)
         try:
             return group_source(
                 file,
@@ -50,17 +50,3 @@ def h5ad_source(path: str | Path, *, layer: str | None = None) -> CsrSource:
                 f"{path} cannot be read: it is damaged or compressed in a way that HDF5 does not "
                 f"know by itself. Found: {error}. In the second case `import hdf5plugin` first."
             ) from error
-
-
-def _refuse_links(file: h5py.File, path: str) -> None:
-    """A link into another file would hand out whatever lies there."""
-
-    def external(name: str | bytes, link: Any) -> Any:
-        return (name, link.filename) if isinstance(link, h5py.ExternalLink) else None
-
-    found = file.visititems_links(external)
-    if found is not None:
-        raise InputError(
-            f"{path} points at another file. Found a link from {found[0]!r} to {found[1]!r}. "
-            "Write the file again with its data inside."
-        )

@@ -7,8 +7,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from sctabnet._errors import InputError
-from sctabnet._value_kind import ValueKind, detect_value_kind
+from sctabnet._errors import InputError, ValueKindError
+from sctabnet._value_kind import MAX_LOG1P, ValueKind, detect_value_kind
 from sctabnet.data.row_reader import RowReader
 from sctabnet.data.source import CellSource
 from sctabnet.genes import GeneVocabulary
@@ -49,6 +49,11 @@ def identify(
         first_row += source.n_cells
         genes = "\n".join(GeneVocabulary.union([source.gene_ids]).ids)
         digest.update(f"{source.n_cells}\n{genes}\n".encode() + values)
+        if value_kind == "log1p" and block.data.size and block.data.max() > MAX_LOG1P:
+            raise ValueKindError(
+                f"{source.name} cannot hold log1p values. Found {block.data.max():g}, and no log1p "
+                f"of counts exceeds {MAX_LOG1P:g}. Leave value_kind out."
+            )
         if value_kind is None and block.data.any():
             kinds[detect_value_kind(block, name=source.name)] = source.name
     if len(kinds) > 1:
@@ -59,8 +64,8 @@ def identify(
         )
     if value_kind is None and not kinds:
         raise InputError(
-            f"There is no value above zero. Found {first_row} cells without any. "
-            "Pass counts or log1p values."
+            f"There is no value above zero. Found {first_row} cells and {len(sources[0].gene_ids)} "
+            "genes. Pass counts or log1p values."
         )
     kind: ValueKind = value_kind if value_kind is not None else next(iter(kinds))
     return kind, digest.hexdigest()

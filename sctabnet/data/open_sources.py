@@ -4,7 +4,7 @@ import glob
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from anndata import AnnData
 
@@ -43,9 +43,16 @@ def open_sources(source: Source, *, layer: str | None = None) -> list[CellSource
     KeyError
         If the layer does not exist.
     """
-    items = [source] if isinstance(source, AnnData | str | Path) else list(source)
+    items: list[Any] = [source]
+    if isinstance(source, Iterable) and not isinstance(source, str):
+        items = list(source)
     opened: list[CellSource] = []
     for item in items:
+        if not isinstance(item, AnnData | str | Path) or str(item) == "":
+            raise InputError(
+                "Data must be an AnnData, a path, or a list of these. Found "
+                f"{repr(item) if isinstance(item, str) else type(item).__name__}."
+            )
         if isinstance(item, AnnData):
             opened.append(anndata_source(item, layer=layer))
         else:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, Self
 
+from sctabnet._errors import InputError
 from sctabnet.heads.labels import LabelHead
 from sctabnet.heads.perturb import PerturbHead
 from sctabnet.heads.reconstruct import ReconstructHead
@@ -34,6 +35,15 @@ class ModelConfig:
     """Seed of the initial weights."""
     license: str = "not stated"
     """Licence under which the weights may be used, best as SPDX identifier; for the card."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed must be at least 0 and below 2**32. Found {self.seed}.")
+        if self.covariate_dim < 1 or not 0 <= self.covariate_dropout < 1:
+            raise InputError(
+                "covariate_dim must be at least 1 and covariate_dropout lie in [0, 1). Found "
+                f"{self.covariate_dim} and {self.covariate_dropout}. Try 16 and 0.2."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types."""

@@ -8,6 +8,8 @@ from sctabnet._keys import Keys
 from sctabnet._settings import settings
 from sctabnet._value_kind import ValueKind
 from sctabnet.model.model import Model
+from sctabnet.tl._check_applicable import check_applicable
+from sctabnet.tl._merged_uns import merged_uns
 from sctabnet.tl._open_query import open_query
 from sctabnet.tl._params import params
 
@@ -66,6 +68,7 @@ def embed(
     (240, 8)
     """
     keys = Keys(key_added)
+    check_applicable(adata, model)
     corpus = open_query(adata, model, layer=layer, value_kind=value_kind)
     embedding = np.zeros((corpus.n_cells, model.config.encoder.n_d), dtype=np.float32)
     minibatches = corpus.minibatches(minibatch_size=settings.minibatch_size)
@@ -76,7 +79,10 @@ def embed(
             rows = minibatch.row_ids.cpu().numpy()
             embedding[rows] = model.network.integrated(minibatch, prediction).cpu().numpy()
             bar.update(len(rows))
-    result = adata.copy() if copy else adata
+    uns = merged_uns(adata, keys.uns, params("embed", model, layer=layer))
+    result = adata
+    if copy:
+        result = adata.to_memory() if adata.isbacked else adata.copy()
     result.obsm[keys.embedding] = embedding
-    result.uns[keys.uns] = result.uns.get(keys.uns, {}) | params("embed", model, layer=layer)
+    result.uns[keys.uns] = uns
     return result if copy else None

@@ -30,6 +30,7 @@ from sctabnet.importance.strata_of import strata_of
 from sctabnet.importance.top_genes import top_genes
 from sctabnet.model.model import Model
 from sctabnet.tl._attention_blocks import attention_blocks
+from sctabnet.tl._check_applicable import check_applicable
 from sctabnet.tl._open_query import open_query
 from sctabnet.tl._params import params
 from sctabnet.tl._ranked_genes import ranked_genes
@@ -131,6 +132,7 @@ def gene_importance(
     (120, 3)
     """
     keys = Keys(key_added)
+    check_applicable(adata, model)
     if method is not None:
         _checks.check_choice(method, METHODS, argument="method")
     if method == "permutation" or certify:
@@ -196,7 +198,9 @@ def gene_importance(
     if few.any():
         left_out = [name for name, small in zip(names, few, strict=True) if small]
         warnings.warn(
-            f"Groups of fewer than {MIN_CELLS} cells are not ranked: {left_out}.", stacklevel=2
+            f"Groups of fewer than {MIN_CELLS} cells are not ranked: {len(left_out)} groups, "
+            f"{left_out[:10]}.",
+            stacklevel=2,
         )
     group_of = predicted if given is None else given
     if method == "permutation":
@@ -242,7 +246,9 @@ def gene_importance(
     made = params("gene_importance", model, layer=layer, method=method)["params"]
     made |= {"groupby": groupby or keys.label, "reference": "rest", "use_raw": layer == "raw"}
 
-    result = adata.copy() if copy else adata
+    result = adata
+    if copy:
+        result = adata.to_memory() if adata.isbacked else adata.copy()
     for column in per_cell:
         result.obs[column] = per_cell[column].array
     for column in per_var:

@@ -19,6 +19,7 @@ from sctabnet.heads.perturb import PerturbHead
 from sctabnet.heads.perturb_cells import perturb_cells
 from sctabnet.model.model import Model
 from sctabnet.nn.normalise import normalise
+from sctabnet.tl._check_applicable import check_applicable
 from sctabnet.tl._open_query import open_query
 from sctabnet.tl._params import params
 
@@ -93,6 +94,7 @@ def predict_perturbation(
     >>> list(effects.obs["support"])
     ['seen', 'partly seen']
     """
+    check_applicable(adata, model)
     head = model.network.perturb
     if head is None:
         raise InputError(

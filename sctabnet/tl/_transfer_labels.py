@@ -15,7 +15,9 @@ from sctabnet._value_kind import ValueKind
 from sctabnet.data.cell_ontology import CellOntology
 from sctabnet.data.open_sources import Source
 from sctabnet.model.model import Model
+from sctabnet.tl._check_applicable import check_applicable
 from sctabnet.tl._judge_cells import judge_cells
+from sctabnet.tl._merged_uns import merged_uns
 from sctabnet.tl._open_query import open_query
 from sctabnet.tl._overclusters import check_clustering_installed, overclusters
 from sctabnet.tl._params import params
@@ -140,6 +142,11 @@ def transfer_labels(
     (240, 3)
     """
     keys = Keys(key_added)
+    check_applicable(adata, model)
+    majority_voting = majority_voting or None
+    _checks.check_share(false_positive_rate, argument="false_positive_rate", example=0.05)
+    if coverage is not None:
+        _checks.check_share(coverage, argument="coverage", example=0.9)
     _checks.check_has_labels(model.labels)
     allowed = _allowed(model, labels)
     if majority_voting is True:
@@ -208,6 +215,16 @@ def transfer_labels(
             new[column] = new[column].remove_unused_categories()
         new[keys.ontology_confidence] = found.term_confidence
 
+    alignment = corpus.alignments[0]
+    made = params(
+        "transfer_labels", model, layer=layer, coverage=coverage,
+        false_positive_rate=false_positive_rate, unknown_threshold=judge.threshold,
+        restricted_to=None if labels is None else list(labels),
+        majority_voting=majority_voting, adapt=adapt,
+        ontology_threshold=None if back_off is None else back_off.threshold,
+        n_genes_shared=alignment.n_shared, n_genes_model=alignment.n_vocabulary,
+    )  # fmt: skip
+    uns = merged_uns(adata, keys.uns, {"labels": list(model.labels)} | made)
     result = adata
     if copy:
         result = adata.to_memory() if adata.isbacked else adata.copy()
@@ -219,16 +236,7 @@ def transfer_labels(
         result.obsm[keys.probability] = found.probability
     if found.embedding is not None:
         result.obsm[keys.embedding] = found.embedding
-    alignment = corpus.alignments[0]
-    made = params(
-        "transfer_labels", model, layer=layer, coverage=coverage,
-        false_positive_rate=false_positive_rate, unknown_threshold=judge.threshold,
-        restricted_to=None if labels is None else list(labels),
-        majority_voting=majority_voting, adapt=adapt,
-        ontology_threshold=None if back_off is None else back_off.threshold,
-        n_genes_shared=alignment.n_shared, n_genes_model=alignment.n_vocabulary,
-    )  # fmt: skip
-    result.uns[keys.uns] = result.uns.get(keys.uns, {}) | {"labels": list(model.labels)} | made
+    result.uns[keys.uns] = uns
     colors = next((e["label_colors"] for e in model.history[::-1] if e.get("label_colors")), None)
     if colors is not None:
         result.uns[keys.label_colors] = list(colors)

@@ -7,8 +7,13 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
+
+from sctabnet._errors import InputError
 from sctabnet.model.model_config import ModelConfig
 from sctabnet.train.trainer_config import TrainerConfig
+
+_PLAIN = {"int": int, "float": float, "bool": bool, "str": str}
 
 
 @dataclass(kw_only=True)
@@ -30,7 +35,8 @@ class Choices:
         Raises
         ------
         ValueError
-            If a name is unknown; the closest known name is shown.
+            If a name is unknown, in which case the closest known name is shown, or a value is of
+            the wrong type.
         """
         result = start or cls()
         for name, value in config.items():
@@ -39,8 +45,7 @@ class Choices:
                 known = sorted(set(_names(result)))
                 close = get_close_matches(name, known, n=1)
                 hint = f" Did you mean {close[0]!r}?" if close else f" Known options: {known}."
-                msg = f"Unknown option {name!r}.{hint}"
-                raise ValueError(msg)
+                raise InputError(f"Unknown option {name!r}.{hint}")
         # the caller's objects stay as they are: what a run finds out is written into the model's
         return replace(result, model=replace(result.model))
 
@@ -57,7 +62,7 @@ def _names(config: Any) -> list[str]:
 
 def _assign(config: Any, name: str, value: Any) -> tuple[Any, bool]:
     """Return a copy of ``config`` in which the first option called ``name`` has ``value``."""
-    own = {f.name for f in fields(config)}
+    own = {f.name: f.type for f in fields(config)}
     if name in own:
         current = getattr(config, name)
         if is_dataclass(current) and isinstance(value, Mapping):
@@ -65,10 +70,16 @@ def _assign(config: Any, name: str, value: Any) -> tuple[Any, bool]:
                 current, found = _assign(current, key, inner)
                 if not found:
                     close = get_close_matches(key, _names(current), n=1)
-                    msg = f"Unknown option {name}.{key}. Closest: {close or _names(current)}."
-                    raise ValueError(msg)
+                    raise InputError(
+                        f"Unknown option {name}.{key}. Closest: {close or _names(current)}."
+                    )
             value = current
-        return replace(config, **{name: value}), True
+        elif is_dataclass(current) and not isinstance(value, type(current)):
+            raise InputError(
+                f"{name} must be a mapping of options by name. Found {value!r}. "
+                f"Its options are {_names(current)}."
+            )
+        return replace(config, **{name: _typed(name, value, str(own[name]))}), True
     for f in fields(config):
         nested = getattr(config, f.name)
         if is_dataclass(nested):
@@ -76,3 +87,13 @@ def _assign(config: Any, name: str, value: Any) -> tuple[Any, bool]:
             if found:
                 return replace(config, **{f.name: changed}), True
     return config, False
+
+
+def _typed(name: str, value: Any, wanted: str) -> Any:
+    """Return a value as the plain int, float, bool or text that the option is declared to hold."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if wanted == "float" and type(plain) is int:
+        plain = float(plain)
+    if wanted in _PLAIN and type(plain) is not _PLAIN[wanted]:
+        raise InputError(f"{name} must be of type {wanted}. Found {value!r}.")
+    return plain

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sctabnet import _checks
+from sctabnet._errors import InputError
 from sctabnet._value_kind import ValueKind
 from sctabnet.data.corpus import Corpus
 from sctabnet.data.open_sources import Source
@@ -108,6 +109,8 @@ def finetune(  # noqa: PLR0913 (the public contract)
     if out is not None:
         _checks.check_new_folder(out)
     start = Model.load(init) if isinstance(init, str | Path) else init
+    if start is not None:
+        _checks.check_kind(start, Model, argument="init", advice="Pass a model, or its folder.")
     if perturbation_key is not None and labels_key is None:
         return finetune_perturbation(
             source,
@@ -129,8 +132,14 @@ def finetune(  # noqa: PLR0913 (the public contract)
             f"One of labels_key and perturbation_key is needed. Found {given}. Name the column of "
             ".obs with the labels, or the one with the perturbations."
         )
-        raise ValueError(msg)
-    choices = Choices.given(_start(start), **config)
+        raise InputError(msg)
+    if dose_key is not None or control is not None or context_keys:
+        raise InputError(
+            "control, dose_key and context_keys describe perturbations. Found labels_key="
+            f"{labels_key!r} beside them. Leave them out, or pass perturbation_key instead."
+        )
+    choices = Choices.given(_start(start), **config, seed=seed)
+    seed = choices.model.seed
     covariate_keys = () if batch_key is None else (batch_key,)
     corpus = Corpus.open(
         source,
@@ -140,6 +149,14 @@ def finetune(  # noqa: PLR0913 (the public contract)
         value_kind=value_kind,
     )
     if start is not None and start.vocabulary != corpus.vocabulary:
+        shared = len(set(start.vocabulary.ids) & set(corpus.vocabulary.ids))
+        if shared < min(_checks.MIN_SHARED_GENES, len(start.vocabulary)):
+            _checks.check_shared_genes(
+                n_shared=shared,
+                n_model=len(start.vocabulary),
+                query=corpus.vocabulary.ids,
+                model=start.vocabulary.ids,
+            )
         both = GeneVocabulary.union([start.vocabulary.ids, corpus.vocabulary.ids])
         corpus = Corpus.open(
             source,
@@ -152,7 +169,6 @@ def finetune(  # noqa: PLR0913 (the public contract)
     for alignment in corpus.alignments:
         _checks.check_unique_genes(alignment.duplicated)
     _checks.check_classes(corpus.labels, labels_key)
-    choices.model.seed = seed
     choices.model.accepts = accepted_input(corpus)
     model = Model(
         choices.model,

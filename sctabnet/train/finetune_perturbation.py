@@ -85,7 +85,8 @@ def finetune_perturbation(  # noqa: PLR0913 (the public contract)
         If the data or an option cannot be used; nothing is written then.
     """
     start = None if init is None else Choices(model=ModelConfig.from_dict(init.config.to_dict()))
-    choices = Choices.given(start, **config)
+    choices = Choices.given(start, **config, seed=seed)
+    seed = choices.model.seed
     corpus, sums, about = read_perturbations(
         source,
         perturbation_key=perturbation_key,
@@ -129,7 +130,7 @@ def _body(init: Model | None, corpus: Corpus, choices: Choices, seed: int) -> Mo
         model.config.perturb = choices.model.perturb
         model.config.accepts = "any" if "any" in (accepts, init.config.accepts) else "counts"
         return model
-    choices.model.seed, choices.model.accepts = seed, accepts
+    choices.model.accepts = accepts
     history = () if init is None else init.history
     model = Model(choices.model, corpus.vocabulary, history=history)
     mean, std = gene_statistics(corpus.minibatches(), len(corpus.vocabulary))

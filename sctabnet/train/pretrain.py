@@ -103,9 +103,9 @@ def pretrain(
     """
     if out is not None and is_first_process():
         _checks.check_new_folder(out)
-    choices = Choices.given(**config)
+    choices = Choices.given(**config, seed=seed)
     options: dict[str, Any] = {"batch_key": batch_key, "donor_key": donor_key, "layer": layer}
-    options |= {"value_kind": value_kind, "seed": seed, "logger": logger}
+    options |= {"value_kind": value_kind, "seed": choices.model.seed, "logger": logger}
     if run is None:
         if resume or logger != "csv":
             msg = "resume and logger need the folder of a run. Found run=None. Pass run=FOLDER."
@@ -191,7 +191,6 @@ def _start(
             )
     else:
         seed = options["seed"]
-        choices.model.seed = seed
         choices.model.accepts = accepted_input(corpus)
         model = Model(choices.model, corpus.vocabulary, covariates=corpus.covariate_levels)
         encoder = model.network.encoder

@@ -87,6 +87,13 @@ class TrainerConfig:
         if self.learning_rate <= 0:
             msg = f"learning_rate must be above 0. Found {self.learning_rate}. Try 0.005."
             raise ValueError(msg)
+        if min(self.max_steps - 1, self.patience, self.weight_decay, self.sparsity_weight) < 0:
+            msg = (
+                "max_steps must be at least 1, and patience, weight_decay and sparsity_weight at "
+                f"least 0. Found {self.max_steps}, {self.patience}, {self.weight_decay} and "
+                f"{self.sparsity_weight}."
+            )
+            raise ValueError(msg)
         if not (0 <= self.panel_dropout < 1 and 0 <= self.thinning < 1):
             msg = (
                 "panel_dropout and thinning must be at least 0 and below 1. Found "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sctabnet._errors import InputError
+from sctabnet import _checks
 
 
 def conformal_limits(
@@ -37,8 +37,7 @@ def conformal_limits(
     ValueError
         If ``coverage`` does not lie between 0 and 1.
     """
-    if not 0 < coverage < 1:
-        raise InputError(f"coverage must lie between 0 and 1. Found {coverage}. Try 0.9.")
+    _checks.check_share(coverage, argument="coverage", example=0.9)
     scores = 1 - calibration[np.arange(len(labels)), labels]
     limits = np.full(calibration.shape[1], _quantile(scores, coverage))
     for label in range(calibration.shape[1]):

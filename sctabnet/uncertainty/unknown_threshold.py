@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sctabnet._errors import InputError
+from sctabnet import _checks
 
 
 def unknown_threshold(scores: NDArray[np.float64], *, false_positive_rate: float = 0.05) -> float:
@@ -32,11 +32,7 @@ def unknown_threshold(scores: NDArray[np.float64], *, false_positive_rate: float
     ValueError
         If the rate does not lie between 0 and 1.
     """
-    if not 0 < false_positive_rate < 1:
-        raise InputError(
-            "The false-positive rate of unknown cells must lie between 0 and 1. Found "
-            f"{false_positive_rate}. Try 0.05."
-        )
+    _checks.check_share(false_positive_rate, argument="false_positive_rate", example=0.05)
     # rounding guards against a product a hair above the whole number that it is
     rank = int(np.ceil(np.round((len(scores) + 1) * (1 - false_positive_rate), 9)))
     return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else np.inf

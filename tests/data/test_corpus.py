@@ -84,6 +84,7 @@ def test_file_format_leaves_no_trace(make_adata, tmp_path):
         lambda x: x.astype(np.float64),
         lambda x: x.astype(np.int64),
         lambda x: x.astype(np.uint16),
+        lambda x: x.toarray().astype(np.float16),
     ],
 )
 def test_forms_of_a_matrix_in_memory(make_adata, form):
@@ -94,6 +95,25 @@ def test_forms_of_a_matrix_in_memory(make_adata, form):
     np.testing.assert_array_equal(
         dense(Corpus.open(other).take(rows)), dense(Corpus.open(adata).take(rows))
     )
+
+
+def test_booleans_are_counts_and_other_objects_are_refused(make_adata):
+    adata = make_adata()
+    binary = adata.copy()
+    binary.X = adata.X.astype(bool)
+    rows = np.arange(60)
+    expected = dense(Corpus.open(adata).take(rows)) > 0
+    np.testing.assert_array_equal(dense(Corpus.open(binary).take(rows)), expected)
+    for dtype in (object, complex):
+        adata.X = binary.X.toarray().astype(dtype)
+        with pytest.raises(ValueError, match=r"cannot be read. Found values of type (obj|compl)"):
+            Corpus.open(adata)
+
+
+@pytest.mark.parametrize("source", [3, None, "", [None], np.ones((2, 2))])
+def test_sources_of_another_kind(source):
+    with pytest.raises(ValueError, match="must be an AnnData, a path, or a list of these. Found"):
+        Corpus.open(source)
 
 
 def test_views_and_backed(make_adata, tmp_path):
@@ -174,6 +194,7 @@ def test_labels_of_a_model(make_adata):
         ([True, False, True], ("False", "True")),
         ([3, 1, 3], ("1", "3")),
         (["b", None, ""], ("b",)),
+        (pd.Series(["b", np.nan, "c"]).astype("object").astype(str).tolist(), ("b", "c")),
         (pd.array(["x", pd.NA, "y"], dtype="string"), ("x", "y")),
     ],
 )
@@ -182,7 +203,7 @@ def test_label_columns_of_any_type(make_adata, values, labels):
     adata.obs["l"] = values
     corpus = Corpus.open(adata, labels_key="l")
     assert corpus.labels == labels
-    assert (corpus.label_codes < 0).sum() == sum(pd.isna(v) or v == "" for v in values)
+    assert (corpus.label_codes < 0).sum() == sum(pd.isna(v) or v in ("", "nan") for v in values)
 
 
 def test_missing_column_names_those_that_exist(make_adata):
@@ -203,6 +224,17 @@ def test_kind_of_values(make_adata):
     empty.X = sp.csr_matrix(empty.shape, dtype=np.float32)
     with pytest.raises(ValueError, match="no value above zero"):
         Corpus.open(empty)
+    with pytest.raises(ValueError, match="value_kind must be one of .*Found 'log'.*'log1p'"):
+        Corpus.open(make_adata(), value_kind="log")
+    deep = make_adata()
+    deep.X.data[0] = 1000
+    with pytest.raises(ValueError, match="cannot hold log1p values. Found 1000"):
+        Corpus.open(deep, value_kind="log1p")
+
+
+def test_the_name_of_a_column_must_be_text(make_adata):
+    with pytest.raises(ValueError, match=r"must be text. Found \['donor'\]"):
+        Corpus.open(make_adata(), covariate_keys=(["donor"],))
 
 
 def test_missing_file_and_pattern(tmp_path, make_adata):

@@ -194,3 +194,25 @@ def test_shape_that_contradicts_the_parts(path):
         file["X"].attrs["shape"] = [700, 49]
     with pytest.raises(ValueError, match="contradict each other"):
         h5ad_source(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file: file.pop("X/indptr"), "X is no whole CSR matrix. Found no indptr"),
+        (lambda file: file.pop("X"), "X is not in .*double.*Pass layer=... with one of these"),
+        (lambda file: file["obs"].attrs.pop("column-order"), "before anndata 0.7"),
+        (lambda file: as_bool(file["X"]), "X of .* must hold numbers. Found values of type bool"),
+    ],
+)
+def test_parts_that_are_missing_or_of_another_type(path, change, message):
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(ValueError, match=message):
+        h5ad_source(path)
+
+
+def as_bool(matrix):
+    values = matrix["data"][:].astype(bool)
+    del matrix["data"]
+    matrix["data"] = values

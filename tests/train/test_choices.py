@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from sctabnet.model.model_config import ModelConfig
@@ -46,3 +47,28 @@ def test_an_unknown_name_is_shown_with_the_closest():
         Choices.given(trainer={"max_epoch": 3})
     with pytest.raises(ValueError, match="gamma must be at least 1"):
         Choices.given(gamma=0.5)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"n_d": "8"}, "n_d must be of type int. Found '8'"),
+        ({"max_epochs": 2.5}, "max_epochs must be of type int. Found 2.5"),
+        ({"max_epochs": True}, "max_epochs must be of type int. Found True"),
+        ({"learning_rate": None}, "learning_rate must be of type float. Found None"),
+        ({"deep": "no"}, "deep must be of type bool. Found 'no'"),
+        ({"trainer": "fast"}, "trainer must be a mapping of options by name. Found 'fast'"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"patience": -1}, "patience, weight_decay and sparsity_weight at least 0"),
+    ],
+)
+def test_values_of_the_wrong_type_or_size(option, message):
+    with pytest.raises(ValueError, match=message):
+        Choices.given(**option)
+
+
+def test_numbers_of_numpy_become_plain_ones():
+    choices = Choices.given(n_d=np.int64(8), gamma=2, mask_ratio=np.float64(0.25), deep=np.True_)
+    encoder, model = choices.model.encoder, choices.model
+    assert [type(encoder.n_d), type(encoder.gamma)] == [int, float]
+    assert type(model.reconstruct.mask_ratio) is float and model.labels.deep is True

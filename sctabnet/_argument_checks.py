@@ -1,0 +1,21 @@
+"""Messages about values of arguments; see :mod:`sctabnet._checks`."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+from sctabnet._errors import InputError
+
+
+def check_kind(value: object, kind: type, *, argument: str, advice: str) -> None:
+    """Raise if an argument is an object of another class than the one that is asked for."""
+    if not isinstance(value, kind):
+        raise InputError(
+            f"{argument} must be of class {kind.__name__}. Found {type(value).__name__}. {advice}"
+        )
+
+
+def check_share(value: object, *, argument: str, example: float) -> None:
+    """Raise unless ``value`` is a number between 0 and 1, both excluded."""
+    if not (isinstance(value, Real) and 0 < float(value) < 1):
+        raise InputError(f"{argument} must lie between 0 and 1. Found {value!r}. Try {example}.")
