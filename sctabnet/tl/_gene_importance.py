@@ -198,8 +198,8 @@ def gene_importance(
     if few.any():
         left_out = [name for name, small in zip(names, few, strict=True) if small]
         warnings.warn(
-            f"Groups of fewer than {MIN_CELLS} cells are not ranked: {len(left_out)} groups, "
-            f"{left_out[:10]}.",
+            f"Groups of fewer than {MIN_CELLS} cells are not ranked: {left_out[:10]}"
+            f"{f' and {len(left_out) - 10} more' if len(left_out) > 10 else ''}.",
             stacklevel=2,
         )
     group_of = predicted if given is None else given
