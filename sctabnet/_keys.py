@@ -162,6 +162,11 @@ class Keys:
         return f"{self.importance}_group"
 
     @property
+    def importance_groups(self) -> str:
+        """``obs``: the groups of cells, where no column holds them as scanpy can draw them."""
+        return f"{self.importance}_groups"
+
+    @property
     def importance_qvalue(self) -> str:
         """``var``: q-value where certified."""
         return f"{self.importance}_qvalue"

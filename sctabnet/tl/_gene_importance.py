@@ -115,6 +115,9 @@ def gene_importance(
     ``adata.obs[key_added + "_n_genes_attended"]``, ``..."_attention_entropy"``, ``..."_top_genes"``
         int32 genes with attention, float32 entropy (nats) of the aggregate mask, and the five
         genes that contribute most, as text.
+    ``adata.obs[key_added + "_importance_groups"]``
+        Only where the column of groups is missing or has categories without a cell, at which
+        scanpy's plots fail: the groups again, for them to read.
     ``adata.layers[key_added + "_attention"]``, ``..."_attention_step1"`` ...
         float32 CSR, with ``attention=True``.
 
@@ -244,7 +247,12 @@ def gene_importance(
     if qvalue is not None:
         per_var[keys.importance_qvalue] = per_gene(qvalue, np.float64)
     made = params("gene_importance", model, layer=layer, method=method)["params"]
-    made |= {"groupby": groupby or keys.label, "reference": "rest", "use_raw": layer == "raw"}
+    groupby = groupby or keys.label
+    drawn = pd.Categorical.from_codes(group_of, names).remove_unused_categories()
+    if not _holds(adata.obs, groupby, drawn):
+        groupby = keys.importance_groups
+        per_cell[groupby] = drawn
+    made |= {"groupby": groupby, "reference": "rest", "use_raw": layer == "raw"}
 
     result = adata
     if copy:
@@ -271,6 +279,15 @@ def _groups(adata: AnnData, groupby: str) -> pd.Categorical:
     column = adata.obs[groupby]
     _checks.check_groups(column, groupby)
     return pd.Categorical(column).remove_unused_categories()
+
+
+def _holds(obs: pd.DataFrame, column: str, groups: pd.Categorical) -> bool:
+    """Tell whether a column is these groups, without a category that no cell has."""
+    if column not in obs:
+        return False
+    there = pd.Categorical(obs[column])
+    names = there.categories.astype(str)
+    return list(names) == list(groups.categories) and np.array_equal(there.codes, groups.codes)
 
 
 def _spread(n_cells: int, most: int) -> NDArray[np.int64]:

@@ -10,6 +10,8 @@ import pytest
 import scanpy as sc
 import scipy.sparse as sp
 
+import sctabnet as sct
+
 KEY = "sctabnet_importance"
 pytestmark = [
     # what scanpy and anndata say to their own developers
@@ -55,6 +57,21 @@ def test_plots_of_ranked_genes(adata, plot):
     sc.pp.log1p(adata)
     sc.tl.dendrogram(adata, "sctabnet_label", use_rep="X_sctabnet")
     getattr(sc.pl, plot)(adata, key=KEY, n_genes=3, show=False)
+
+
+@pytest.mark.filterwarnings("ignore:Groups of fewer than 10 cells:UserWarning")
+@pytest.mark.parametrize("labelled", [True, False])
+def test_plots_where_a_label_has_no_cell(adata, model, labelled):
+    """scanpy fails on categories without cells, and labels keep those of the reference."""
+    few = adata[(adata.obs["sctabnet_label"] != "NK").to_numpy()].copy()
+    del few.obs["sctabnet_label"]
+    if labelled:
+        sct.tl.transfer_labels(few, model, overwrite=True)
+        assert "NK" in few.obs["sctabnet_label"].cat.categories
+    sct.tl.gene_importance(few, model, method="contribution")
+    groupby = few.uns[KEY]["params"]["groupby"]
+    assert set(few.obs[groupby].cat.categories) == {"B cell", "T/CD4"}
+    sc.pl.rank_genes_groups_dotplot(few, key=KEY, n_genes=3, dendrogram=False, show=False)
 
 
 def test_neighbours_from_the_embedding(adata):
