@@ -23,8 +23,8 @@ from sctabnet.model.model import Model
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.log1p_matrix import log1p_matrix
 from sctabnet.train.sample_by_label import sample_by_label
+from sctabnet.train.scorable_folds import scorable_folds
 from sctabnet.train.shared_axes import shared_axes
-from sctabnet.train.split_cells import split_cells
 from sctabnet.train.wide_path import N_FOLDS
 
 MAX_CELLS = 6_000
@@ -177,7 +177,7 @@ def _joined(
     fitted = shared_axes(
         log1p_matrix(reference, rows, mean)[:, shared],
         codes[rows],
-        split_cells(codes[rows], groups, n_folds=N_FOLDS, random_state=seed),
+        scorable_folds(codes[rows], groups, n_folds=N_FOLDS, random_state=seed),
         log1p_matrix(query, rows_q, mean)[:, shared],
         _composition(model, query, rows_q),
     )

@@ -31,7 +31,7 @@ from sctabnet.train.fit_integration import fit_integration
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.mean_attention import mean_attention
 from sctabnet.train.measure_distances import measure_distances
-from sctabnet.train.split_cells import split_cells
+from sctabnet.train.scorable_folds import scorable_folds
 from sctabnet.train.start_embeddings import start_embeddings
 from sctabnet.train.wide_path import WidePath
 
@@ -263,7 +263,7 @@ def _hold_out(
     """Return training and validation rows; whole batches are held out where there are several."""
     n_folds = max(2, round(1 / choices.trainer.validation_fraction))
     inner = None if groups is None else groups[labelled]
-    folds = split_cells(labels[labelled], inner, n_folds=n_folds, random_state=seed)
+    folds = scorable_folds(labels[labelled], inner, n_folds=n_folds, random_state=seed)
     _checks.check_validation_cells(folds)
     validation = labelled[folds[0]]
     return np.setdiff1d(labelled, validation), validation

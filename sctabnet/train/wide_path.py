@@ -12,7 +12,7 @@ from sctabnet.model.network import Network
 from sctabnet.train.log1p_matrix import log1p_matrix
 from sctabnet.train.ridge import ridge
 from sctabnet.train.sample_by_label import sample_by_label
-from sctabnet.train.split_cells import split_cells
+from sctabnet.train.scorable_folds import scorable_folds
 
 MAX_SCORED = 6_000
 MAX_CELLS = 30_000
@@ -51,7 +51,7 @@ class WidePath:
         chosen = sample_by_label(rows, corpus.label_codes, MAX_SCORED, random_state)
         x, labels = log1p_matrix(corpus, chosen, mean_g), corpus.label_codes[chosen]
         inner = None if groups is None else groups[chosen]
-        folds = split_cells(labels, inner, n_folds=N_FOLDS, random_state=random_state)
+        folds = scorable_folds(labels, inner, n_folds=N_FOLDS, random_state=random_state)
         fitted = ridge(x, labels, self.n_labels, folds)
         self.out_of_fold = fitted.out_of_fold
         self.scored_rows = chosen
