@@ -31,6 +31,7 @@ from sctabnet.importance.top_genes import top_genes
 from sctabnet.model.model import Model
 from sctabnet.tl._attention_blocks import attention_blocks
 from sctabnet.tl._check_applicable import check_applicable
+from sctabnet.tl._holds_groups import holds_groups
 from sctabnet.tl._open_query import open_query
 from sctabnet.tl._params import params
 from sctabnet.tl._ranked_genes import ranked_genes
@@ -116,8 +117,7 @@ def gene_importance(
         int32 genes with attention, float32 entropy (nats) of the aggregate mask, and the five
         genes that contribute most, as text.
     ``adata.obs[key_added + "_importance_groups"]``
-        Only where the column of groups is missing or has categories without a cell, at which
-        scanpy's plots fail: the groups again, for them to read.
+        The groups for scanpy's plots, where their column is missing or has empty categories.
     ``adata.layers[key_added + "_attention"]``, ``..."_attention_step1"`` ...
         float32 CSR, with ``attention=True``.
 
@@ -213,9 +213,9 @@ def gene_importance(
         sums = permutation_readout(model, corpus, inside, wanted, len(names))
     everywhere, everywhere_se = sums.overall(~few)
     leader = equivalent_genes(matrix_of(corpus.take(_spread(adata.n_obs, N_COMPARED))), everywhere)
-    qvalue = (
-        _certify(model, corpus, label_of_group[given]) if certify and given is not None else None
-    )
+    qvalue = None
+    if certify and given is not None:
+        qvalue = _certify(model, corpus, label_of_group[given])
 
     in_model = lut >= 0
     at = lut[in_model]
@@ -249,14 +249,12 @@ def gene_importance(
     made = params("gene_importance", model, layer=layer, method=method)["params"]
     groupby = groupby or keys.label
     drawn = pd.Categorical.from_codes(group_of, names).remove_unused_categories()
-    if not _holds(adata.obs, groupby, drawn):
+    if not holds_groups(adata.obs, groupby, drawn):
         groupby = keys.importance_groups
         per_cell[groupby] = drawn
     made |= {"groupby": groupby, "reference": "rest", "use_raw": layer == "raw"}
 
-    result = adata
-    if copy:
-        result = adata.to_memory() if adata.isbacked else adata.copy()
+    result = adata if not copy else adata.to_memory() if adata.isbacked else adata.copy()
     for column in per_cell:
         result.obs[column] = per_cell[column].array
     for column in per_var:
@@ -279,15 +277,6 @@ def _groups(adata: AnnData, groupby: str) -> pd.Categorical:
     column = adata.obs[groupby]
     _checks.check_groups(column, groupby)
     return pd.Categorical(column).remove_unused_categories()
-
-
-def _holds(obs: pd.DataFrame, column: str, groups: pd.Categorical) -> bool:
-    """Tell whether a column is these groups, without a category that no cell has."""
-    if column not in obs:
-        return False
-    there = pd.Categorical(obs[column])
-    names = there.categories.astype(str)
-    return list(names) == list(groups.categories) and np.array_equal(there.codes, groups.codes)
 
 
 def _spread(n_cells: int, most: int) -> NDArray[np.int64]:
