@@ -17,9 +17,11 @@ import scipy.sparse as sp
 
 from sctabnet._argument_checks import check_kind as check_kind
 from sctabnet._argument_checks import check_share as check_share
+from sctabnet._argument_checks import checked_names as checked_names
 from sctabnet._errors import InputError, MissingKeyError, ValueKindError
 from sctabnet._file_checks import check_h5ad as check_h5ad
 from sctabnet._file_checks import check_model_folder as check_model_folder
+from sctabnet._file_checks import check_new_file as check_new_file
 from sctabnet._file_checks import check_new_folder as check_new_folder
 from sctabnet._file_checks import check_no_links as check_no_links
 from sctabnet._file_checks import check_not_there as check_not_there

@@ -75,6 +75,14 @@ def check_not_there(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         )
 
 
+def check_new_file(path: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Raise unless a file can be made at ``path``, in place of another one if ``overwrite``."""
+    check_not_there(path, overwrite=overwrite)
+    if Path(path).is_dir():
+        raise InputError(f"{path} is a folder. Nothing was changed. Give the path of a file.")
+    check_writable(path)
+
+
 def check_new_folder(path: str | os.PathLike[str]) -> None:
     """Raise unless a folder can be made at ``path``, where nothing or an empty folder may be."""
     path = Path(path)

@@ -493,3 +493,19 @@ def test_a_link_into_another_file_is_not_followed(h5ad, model_folder, tmp_path, 
         out = tmp_path / "out.h5ad"
         line = fails(capsys, verb, h5ad, "--model", model_folder, "--out", out)
         assert "points at another file" in line and not out.exists()
+
+
+@pytest.mark.usefixtures("no_training")
+def test_what_overwrite_does_not_replace(h5ad, model_folder, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    before = files(tmp_path)
+    for verb in ("annotate", "explain"):
+        line = fails(capsys, verb, h5ad, "--model", model_folder, "--out", folder, "--overwrite")
+        assert "is a folder. Nothing was changed" in line
+    labels = ("--labels-key", "cell_type")
+    for out, message in ((folder, "is not only a model folder"), (h5ad, "and is a file. Nothing was")):
+        for verb in (("pretrain",), ("finetune", *labels)):
+            assert message in fails(capsys, verb[0], h5ad, *verb[1:], "--out", out, "--overwrite")
+    assert files(tmp_path) == before

@@ -46,8 +46,7 @@ def annotate(
         key_added: Prefix of the new columns.
         overwrite: Replace the output file, and columns of that name.
     """
-    _checks.check_not_there(out, overwrite=overwrite)
-    _checks.check_writable(out)
+    _checks.check_new_file(out, overwrite=overwrite)
     trained = Model.load(model)
     with opened_h5ad(data) as adata:
         tl.transfer_labels(

@@ -48,12 +48,13 @@ def evaluate_labels(
         overwrite: Replace that file.
     """
     if out is not None:
-        _checks.check_not_there(out, overwrite=overwrite)
-        _checks.check_writable(out)
+        _checks.check_new_file(out, overwrite=overwrite)
     known = None if ontology is None else CellOntology.load(ontology)
     adata = read_h5ad(data)
     _checks.check_obs_key(adata.obs.columns, labels_key, argument="labels_key")
     adata = adata[adata.obs[labels_key].notna()]
+    if not adata.n_obs:
+        raise InputError(f"obs[{labels_key!r}] names no label. Found no value in any cell.")
     truth = adata.obs[labels_key].astype(str).to_numpy()
     extra: dict[str, Any] = {"ontology": known, "ontology_terms": ontology_terms}
     if group_key is None:

@@ -53,8 +53,7 @@ def evaluate_perturbation(
         overwrite: Replace that file.
     """
     if out is not None:
-        _checks.check_not_there(out, overwrite=overwrite)
-        _checks.check_writable(out)
+        _checks.check_new_file(out, overwrite=overwrite)
     if split not in SPLITS:
         raise InputError(f"split must be one of {list(SPLITS)}. Found {split!r}. Choose one.")
     found = evaluate.perturbation(

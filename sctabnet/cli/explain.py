@@ -34,8 +34,7 @@ def explain(
         key_added: Prefix of the new slots.
         overwrite: Replace the output file.
     """
-    _checks.check_not_there(out, overwrite=overwrite)
-    _checks.check_writable(out)
+    _checks.check_new_file(out, overwrite=overwrite)
     trained = Model.load(model)
     adata = read_h5ad(data)
     tl.gene_importance(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sctabnet import _checks
+from sctabnet.model.folder import check_replaceable
 from sctabnet.train.export_run import export_run
 
 
@@ -12,8 +12,7 @@ def export(run: str, out: str, overwrite: bool = False) -> None:
         out: Folder to write the model to.
         overwrite: Replace a model that is already there.
     """
-    _checks.check_not_there(out, overwrite=overwrite)
-    _checks.check_writable(out)
+    check_replaceable(out, overwrite=overwrite)
     model = export_run(run)
     model.save(out, overwrite=overwrite)
     print(f"{model}")

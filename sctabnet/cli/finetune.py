@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from sctabnet import _checks
 from sctabnet.cli._files import naming_matrices
+from sctabnet.model.folder import check_replaceable
 from sctabnet.model.model import Model
 from sctabnet.model.model_config import ModelConfig
 from sctabnet.train.finetune import finetune as train
@@ -34,8 +34,7 @@ def finetune(
         model: Encoder and heads; by default as in the pretrained model, if there is one.
         trainer: Training loop.
     """
-    _checks.check_not_there(out, overwrite=overwrite)
-    _checks.check_writable(out)
+    check_replaceable(out, overwrite=overwrite)
     start = None if init is None else Model.load(init)
     with naming_matrices(data):
         trained = train(

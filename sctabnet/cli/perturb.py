@@ -4,6 +4,7 @@ from typing import Literal
 
 from sctabnet import _checks, tl
 from sctabnet.cli._files import read_h5ad, write_h5ad
+from sctabnet.model.folder import check_replaceable
 from sctabnet.model.model import Model
 from sctabnet.train.finetune import finetune
 
@@ -46,9 +47,9 @@ def perturb(
         seed: Seed of the random choices.
         overwrite: Replace the files.
     """
-    for path in [out] if save_model is None else [out, save_model]:
-        _checks.check_not_there(path, overwrite=overwrite)
-        _checks.check_writable(path)
+    _checks.check_new_file(out, overwrite=overwrite)
+    if save_model is not None:
+        check_replaceable(save_model, overwrite=overwrite)
     adata = read_h5ad(data)
     if model is not None:
         trained = Model.load(model)

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from sctabnet import _checks
 from sctabnet._errors import InputError
 from sctabnet._value_kind import ValueKind
 from sctabnet.cli._files import naming_matrices
+from sctabnet.model.folder import check_replaceable
 from sctabnet.model.model_config import ModelConfig
 from sctabnet.train.is_first_process import is_first_process
 from sctabnet.train.pretrain import pretrain as train
@@ -50,8 +50,7 @@ def pretrain(
         msg = "There is nowhere to write to. Found neither --out nor --run. Pass one of them."
         raise InputError(msg)
     if out is not None and is_first_process():
-        _checks.check_not_there(out, overwrite=overwrite)
-        _checks.check_writable(out)
+        check_replaceable(out, overwrite=overwrite)
     with naming_matrices(data):
         trained = train(
             data,

@@ -63,6 +63,7 @@ def parse_conditions(
     *,
     control: str | None = "control",
     doses: Sequence[object] | None = None,
+    known: Sequence[str] = (),
 ) -> list[Condition]:
     """Read conditions written in any of the usual ways.
 
@@ -78,6 +79,8 @@ def parse_conditions(
         Name of the control, beside ``"ctrl"`` and ``"control"`` which always mean it.
     doses
         (n,) doses, or None where every dose is 1.
+    known
+        Entities known beside those that ``names`` name: ``"A,B"`` is refused if both are.
 
     Returns
     -------
@@ -86,8 +89,8 @@ def parse_conditions(
     Raises
     ------
     ValueError
-        If separators are mixed, or a dose is no number, is negative, or does not belong to an
-        entity.
+        If separators are mixed, there is not one dose per name, or a dose is no number, is
+        negative, or does not belong to an entity.
 
     Examples
     --------
@@ -101,12 +104,17 @@ def parse_conditions(
         tuple(str(part) for part in name) if isinstance(name, list | tuple) else str(name)
         for name in names
     ]
+    if doses is not None and len(doses) != len(given):
+        raise InputError(
+            f"There must be one dose per condition. Found {len(doses)} doses for {len(given)} "
+            "conditions. Combinations take a dose such as '1.0+0.5'."
+        )
     texts = [None if doses is None else str(dose) for dose in doses or [None] * len(given)]
     done: dict[tuple[object, str | None], Condition] = {}
     for name, dose in zip(given, texts, strict=True):
         if (name, dose) not in done:
             done[name, dose] = _one(name, dose, nothing, control)
-    _check_separators([name for name in given if isinstance(name, str)], control)
+    _check_separators([name for name in given if isinstance(name, str)], control, known)
     return [done[name, dose] for name, dose in zip(given, texts, strict=True)]
 
 
@@ -153,10 +161,10 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _check_separators(names: Sequence[str], control: str | None) -> None:
+def _check_separators(names: Sequence[str], control: str | None, others: Sequence[str]) -> None:
     """Refuse names that another separator would split into entities known from other names."""
     unique = sorted(set(names))
-    known = {part for name in unique for part in name.split("+")} | {"ctrl"}
+    known = {part for name in unique for part in name.split("+")} | {"ctrl", *others}
     for separator in _OTHER_SEPARATORS:
         for name in unique:
             parts = [part.strip() for part in name.split(separator)]

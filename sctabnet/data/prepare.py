@@ -9,7 +9,7 @@ from typing import Literal
 from tqdm import tqdm
 
 from sctabnet._atomic import fsync_folder, temporary_sibling
-from sctabnet._errors import InputError
+from sctabnet._errors import InputError, MissingKeyError
 from sctabnet.data.corpus import Corpus
 from sctabnet.data.corpus_report import CorpusReport
 from sctabnet.data.open_sources import Source
@@ -79,6 +79,18 @@ def prepare(
     corpus = Corpus.open(
         source, layer=layer, join=join, vocabulary=vocabulary, labels_key=labels_key
     )
+    if not len(corpus.vocabulary):
+        raise InputError(
+            "The data sets have no gene in common. Found, for example, "
+            f"{[list(source.gene_ids[:2]) for source in corpus.sources[:3]]}. Give all of them the "
+            'same kind of gene ids, or pass join="union".'
+        )
+    for column in obs_columns or ():
+        if not any(column in source.obs_columns for source in corpus.sources):
+            raise MissingKeyError(
+                f"{column!r} of obs_columns is not a column of obs in any file. Found "
+                f"{list(corpus.sources[0].obs_columns)}. Pass some of these."
+            )
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_sibling(target)
     try:

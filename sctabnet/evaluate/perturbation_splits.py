@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sctabnet import _checks
 from sctabnet._errors import InputError
 from sctabnet.heads.perturb_table import PerturbTable
 
@@ -55,7 +56,7 @@ def perturbation_splits(
     several = sorted({c for c in conditions if len(c.parts) > 1})
     held: dict[str, NDArray[np.int64]] = {}
     if not isinstance(split, str):
-        wanted = set(split)
+        wanted = set(_checks.checked_names(split, argument="split"))
         missing = wanted - {c.name for c in conditions}
         if missing:
             raise InputError(

@@ -62,8 +62,7 @@ def write_folder(
     except OSError:
         _checks.check_writable(target)
         raise
-    _check_replaceable(target, overwrite=overwrite)
-    _checks.check_writable(target)
+    check_replaceable(target, overwrite=overwrite)
     temporary = temporary_sibling(target)
     try:
         temporary.mkdir()
@@ -117,7 +116,18 @@ def _backup(target: Path) -> Path:
     return target.with_name(f".{target.name}.old")
 
 
-def _check_replaceable(target: Path, *, overwrite: bool) -> None:
+def check_replaceable(folder: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Raise unless a model can be written to a folder: nothing, or with ``overwrite`` a model."""
+    target = Path(folder)
+    if overwrite and target.is_file():
+        raise InputError(
+            f"{target} exists already and is a file. Nothing was changed. Give the path of a folder."
+        )
+    _check_content(target, overwrite=overwrite)
+    _checks.check_writable(target)
+
+
+def _check_content(target: Path, *, overwrite: bool) -> None:
     if target.is_dir() and not target.is_symlink():
         names = {entry.name for entry in target.iterdir()}
         if not names:

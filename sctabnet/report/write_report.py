@@ -72,8 +72,7 @@ def write_report(
     True
     """
     keys = Keys(key)
-    _checks.check_not_there(out, overwrite=overwrite)
-    _checks.check_writable(out)
+    _checks.check_new_file(out, overwrite=overwrite)
     table = get.labels_df(adata, key=key)
     if labels_key is not None:
         _checks.check_obs_key(adata.obs.columns, labels_key, argument="labels_key")

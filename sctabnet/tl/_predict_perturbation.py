@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
 from typing import Literal
 
 import numpy as np
@@ -102,8 +103,14 @@ def predict_perturbation(
             "sctabnet.finetune(..., perturbation_key=..., init=model)."
         )
     _checks.check_choice(return_, ("cells", "mean", "delta"), argument="return_")
-    perturbations = [perturbations] if isinstance(perturbations, str) else list(perturbations)
-    conditions = parse_conditions(perturbations, control=head.about["control"], doses=dose)
+    perturbations = _checks.checked_names(perturbations, argument="perturbations", least=1)
+    if n_cells is not None and (not isinstance(n_cells, Integral) or n_cells < 1):
+        raise InputError(f"n_cells must be a whole number of at least 1. Found {n_cells!r}.")
+    doses = [dose] if isinstance(dose, str | Real) else dose
+    known = sorted({entity for c in head.conditions for entity in c.entities})
+    conditions = parse_conditions(
+        perturbations, control=head.about["control"], doses=doses, known=known
+    )
     corpus = open_query(adata, model, layer=layer, value_kind=value_kind)
     if corpus.value_kind != head.about["value_kind"]:
         raise InputError(

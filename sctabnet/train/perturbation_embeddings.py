@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sctabnet import _checks
 from sctabnet._errors import InputError
 from sctabnet.heads.perturb_table import PerturbEmbedding
 from sctabnet.model.model import Model
@@ -33,9 +34,12 @@ def perturbation_embeddings(
     if init is not None:
         weight = init.network.encoder.embeddings().detach().cpu().double().numpy()
         sources.append(_unit(tuple(init.vocabulary.ids), weight[:-1]))
-    for name, source in (given or {}).items():
-        frame = source if isinstance(source, pd.DataFrame) else pd.DataFrame(dict(source)).T
+    given = {} if given is None else given
+    _checks.check_kind(given, Mapping, argument="embeddings", advice="Give each source a name.")
+    for name, source in given.items():
+        frame = pd.DataFrame()
         try:
+            frame = source if isinstance(source, pd.DataFrame) else pd.DataFrame(dict(source)).T
             vectors = frame.to_numpy(dtype=np.float64)
         except (TypeError, ValueError):
             vectors = np.full((1, 1), np.nan)

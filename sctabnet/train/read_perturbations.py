@@ -40,22 +40,24 @@ def read_perturbations(
     ValueError, KeyError
         If a column is missing, or the screen has no controls or nothing else.
     """
+    keys = _checks.checked_names(perturbation_key, argument="perturbation_key", least=1)
+    context_keys = _checks.checked_names(context_keys, argument="context_keys")
     corpus = Corpus.open(source, layer=layer, value_kind=value_kind)
     if init is not None and init.vocabulary != corpus.vocabulary:
         vocabulary = GeneVocabulary.union([init.vocabulary.ids, corpus.vocabulary.ids])
         corpus = Corpus.open(source, layer=layer, vocabulary=vocabulary, value_kind=value_kind)
     for alignment in corpus.alignments:
         _checks.check_unique_genes(alignment.duplicated)
-    keys = [perturbation_key] if isinstance(perturbation_key, str) else list(perturbation_key)
+    control = str(control)
     conditions = _conditions(corpus, keys, control, dose_key)
-    contexts = _joined(corpus, list(context_keys))
+    contexts = _joined(corpus, context_keys)
     batches = _joined(corpus, [] if batch_key is None else [batch_key])
     sums = PerturbationSums.of(corpus, conditions, contexts, batches, seed=seed)
     about = {
         "perturbation_key": keys,
         "control": control,
         "dose_key": dose_key,
-        "context_keys": list(context_keys),
+        "context_keys": context_keys,
         "batch_key": batch_key,
         "value_kind": corpus.value_kind,
     }

@@ -49,11 +49,17 @@ def test_dose_zero_is_the_control():
         (["A+B"], ["1+2+3"], "one number per part"),
         (["A"], ["much"], "must be a number"),
         (["A"], [-1], "must be a number of at least 0"),
+        (["A", "B"], [1], "one dose per condition. Found 1 doses for 2"),
     ],
 )
 def test_bad_input(names, doses, message):
     with pytest.raises(ValueError, match=message):
         parse_conditions(names, doses=doses)
+
+
+def test_entities_known_from_elsewhere_are_not_joined_by_other_signs():
+    with pytest.raises(ValueError, match="Replace ',' by '[+]'"):
+        parse_conditions(["A,B"], known=["A", "B"])
 
 
 def test_names_with_other_characters_stay_whole():

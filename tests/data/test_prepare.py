@@ -105,6 +105,16 @@ def test_places_that_cannot_be_written(files, tmp_path):
         prepare(files, tmp_path / "corpus.h5ad")
 
 
+def test_genes_and_columns_that_are_not_there(make_adata, tmp_path):
+    strange = make_adata()
+    strange.var_names = [f"other {i}" for i in range(strange.n_vars)]
+    with pytest.raises(ValueError, match="have no gene in common. Found, for example"):
+        prepare([make_adata(), strange], tmp_path / "a.zarr", join="intersection")
+    with pytest.raises(KeyError, match="'donr' of obs_columns is not a column of obs in any file"):
+        prepare(make_adata(), tmp_path / "a.zarr", obs_columns=["donr"])
+    assert not list(tmp_path.iterdir())
+
+
 def test_bad_value_leaves_nothing_behind(make_adata, tmp_path):
     adata = make_adata(2000)
     adata.X.data[adata.X.indptr[1000]] = -1

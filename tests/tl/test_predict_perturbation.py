@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 import sctabnet as sct
+from sctabnet.train.read_perturbations import read_perturbations
 
 
 def logged(adata):
@@ -127,6 +128,23 @@ def test_bad_input(screen, model, log_screen):
         )
     with pytest.raises(ValueError, match="return_ must be one of"):
         sct.tl.predict_perturbation(log_screen, model, ["P1"], return_="everything")
+    with pytest.raises(ValueError, match="perturbations must be text, or a list .* Found .."):
+        sct.tl.predict_perturbation(log_screen, model, [])
+    with pytest.raises(ValueError, match="n_cells must be a whole number of at least 1. Found -1"):
+        sct.tl.predict_perturbation(log_screen, model, ["P1"], n_cells=-1)
+    with pytest.raises(ValueError, match="perturbation_key must be text, or a list of text"):
+        sct.finetune(screen, perturbation_key=[])
+    with pytest.raises(ValueError, match="embeddings must be of class Mapping. Found str"):
+        sct.finetune(screen, perturbation_key="perturbation", embeddings="vectors")
+
+
+def test_one_context_key_need_not_be_a_list(screen):
+    keys = {"perturbation_key": "perturbation", "context_keys": "batch"}
+    _, _, about = read_perturbations(
+        screen, **keys, control="control", dose_key=None, batch_key=None, layer=None,
+        value_kind=None,
+    )  # fmt: skip
+    assert about["context_keys"] == ["batch"]
 
 
 def test_a_condition_with_one_cell_is_left_out(screen):
