@@ -505,7 +505,7 @@ def test_what_overwrite_does_not_replace(h5ad, model_folder, tmp_path, capsys):
         line = fails(capsys, verb, h5ad, "--model", model_folder, "--out", folder, "--overwrite")
         assert "is a folder. Nothing was changed" in line
     labels = ("--labels-key", "cell_type")
-    for out, message in ((folder, "is not only a model folder"), (h5ad, "and is a file. Nothing was")):
+    for out, message in ((folder, "is not only a model folder"), (h5ad, "and is a file")):
         for verb in (("pretrain",), ("finetune", *labels)):
             assert message in fails(capsys, verb[0], h5ad, *verb[1:], "--out", out, "--overwrite")
     assert files(tmp_path) == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.metrics import f1_score
 
@@ -62,6 +63,18 @@ def labels(
         raise InputError(
             "truth and predicted must have the same number of cells, at least one. Found "
             f"{len(truth)} and {len(predicted)}. Give both for the same cells."
+        )
+    for name, more in (("confidence", confidence), ("label_sets", label_sets)):
+        if more is not None and np.size(more) != len(truth):
+            raise InputError(
+                f"{name} must have one entry per cell. Found {np.size(more)} for {len(truth)} "
+                "cells. Give those of the same cells."
+            )
+    n_missing = int(pd.isna(np.asarray(truth, dtype=object)).sum())
+    if n_missing:
+        raise InputError(
+            f"truth must name the type of every cell. Found {n_missing} cells without one. "
+            "Leave them out."
         )
     known, given = np.asarray(truth, dtype=str), np.asarray(predicted, dtype=str)
     names, counts = np.unique(known, return_counts=True)

@@ -7,9 +7,12 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from sctabnet import _checks
 from sctabnet._atomic import fsync_folder, temporary_sibling
@@ -112,6 +115,18 @@ def read_folder(folder: str | os.PathLike[str]) -> dict[str, bytes]:
     return _read(path)
 
 
+@contextmanager
+def contradictions_named(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Say that files do not fit each other, although their digests do, where a model is built."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise _checks.damaged_model(folder, f"its files do not fit ({reason})") from error
+
+
 def _backup(target: Path) -> Path:
     return target.with_name(f".{target.name}.old")
 
@@ -121,7 +136,7 @@ def check_replaceable(folder: str | os.PathLike[str], *, overwrite: bool) -> Non
     target = Path(folder)
     if overwrite and target.is_file():
         raise InputError(
-            f"{target} exists already and is a file. Nothing was changed. Give the path of a folder."
+            f"{target} exists already and is a file. Nothing was changed. Give another path."
         )
     _check_content(target, overwrite=overwrite)
     _checks.check_writable(target)

@@ -21,7 +21,7 @@ from sctabnet.model.calibration import Calibration
 from sctabnet.model.card import card
 from sctabnet.model.fetch_from_hub import fetch_from_hub
 from sctabnet.model.fetch_from_url import fetch_from_url
-from sctabnet.model.folder import read_folder, write_folder
+from sctabnet.model.folder import contradictions_named, read_folder, write_folder
 from sctabnet.model.model_config import ModelConfig
 from sctabnet.model.model_line import model_line
 from sctabnet.model.model_table import model_table
@@ -166,10 +166,10 @@ class Model:
         Raises
         ------
         ValueError
-            If the folder is not a model, a file was changed, or its format is newer than this
-            version of sctabnet reads.
+            If it is no model, a file was changed, or its format is newer than sctabnet reads.
         """
-        return cls._from_files(read_folder(folder))
+        with contradictions_named(folder):
+            return cls._from_files(read_folder(folder))
 
     @classmethod
     def from_url(cls, url: str, *, sha256: str | None = None) -> Self:

@@ -37,3 +37,11 @@ def test_lengths_must_agree():
     for truth, given_ in ((["a"], ["a", "b"]), ([], [])):
         with pytest.raises(ValueError, match="same number of cells, at least one. Found"):
             evaluate.labels(truth, given_)
+    for more in ({"confidence": [0.5]}, {"label_sets": ["a"]}):
+        with pytest.raises(ValueError, match="must have one entry per cell. Found 1 for 2"):
+            evaluate.labels(["a", "b"], ["a", "b"], **more)
+
+
+def test_cells_without_a_known_type_are_no_type():
+    with pytest.raises(ValueError, match="Found 1 cells without one. Leave them out"):
+        evaluate.labels(["a", np.nan], ["a", "a"])

@@ -9,6 +9,7 @@ import torch
 import sctabnet as sct
 from sctabnet.data.corpus import Corpus
 from sctabnet.genes.gene_vocabulary import GeneVocabulary
+from sctabnet.model.folder import read_folder, write_folder
 from sctabnet.model.model import Model
 from sctabnet.model.model_config import ModelConfig
 from sctabnet.nn.gene_encoder import GeneEncoder
@@ -118,3 +119,19 @@ def test_an_unknown_key_in_a_configuration_is_named(key):
 def test_a_configuration_survives_json():
     config = ModelConfig(encoder=GeneEncoder.Config(mask="sparsemax"), accepts="any", seed=3)
     assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("config.json", lambda text: text[:-9]),
+        ("labels.json", lambda text: text.replace(b'"NK"', b'"NK", "more"')),
+        ("genes.tsv", lambda text: text[: text.rindex(b"GENE")]),
+        ("model.safetensors", lambda text: text[:4]),
+    ],
+)
+def test_files_that_do_not_fit_each_other_under_right_digests(model_folder, tmp_path, name, change):
+    files = read_folder(model_folder)
+    folder = write_folder(tmp_path / "model", files | {name: change(files[name])})
+    with pytest.raises(ValueError, match="is not as it was written: its files do not fit"):
+        Model.load(folder)
