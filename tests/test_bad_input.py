@@ -509,3 +509,31 @@ def test_what_overwrite_does_not_replace(h5ad, model_folder, tmp_path, capsys):
         for verb in (("pretrain",), ("finetune", *labels)):
             assert message in fails(capsys, verb[0], h5ad, *verb[1:], "--out", out, "--overwrite")
     assert files(tmp_path) == before
+
+
+def test_backed_cells_stay_as_they_are(h5ad, model):
+    backed = ad.read_h5ad(h5ad, backed="r")
+    for call in (sct.tl.transfer_labels, sct.tl.embed):
+        with pytest.raises(ValueError, match="view of a backed AnnData.*Found 50 cells"):
+            call(backed[:50], model)
+        assert call(backed[:50], model, copy=True).n_obs == 50
+        call(backed, model, copy=True)  # anndata closes the file here
+        call(backed, model)
+    assert backed.isbacked and len(backed.obsm["X_sctabnet"]) == backed.n_obs
+    backed.file.close()
+
+
+def test_no_table_to_resolve_genes_by(cells):
+    adata = cells.copy()
+    before = slots(adata)
+    with pytest.raises(ValueError, match="no table of genes to look in"):
+        sct.tl.resolve_genes(adata, [])
+    with pytest.raises(ValueError, match="adata must be of class AnnData. Found str"):
+        sct.tl.resolve_genes("cells.h5ad", [])
+    assert slots(adata) == before
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", ""])
+def test_a_damaged_recipe_of_a_run(tmp_path, capsys, text):
+    (tmp_path / "recipe.yaml").write_text(text)
+    assert "recipe.yaml is damaged" in fails(capsys, "pretrain", "--resume", tmp_path)

@@ -46,6 +46,8 @@ def anndata_source(adata: AnnData, *, layer: str | None = None, name: str = "ada
     indices: EntryArray
     indptr: EntryArray
     if adata.isbacked and not adata.is_view and layer in (None, "raw"):
+        if not adata.file.is_open:  # adata.to_memory() closes the file of adata
+            adata.file.open()
         group = adata.file["X" if layer is None else "raw/X"]
         check_csr(group, str(adata.filename))
         data, indices, indptr = (

@@ -13,7 +13,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from sctabnet._errors import InputError
+from sctabnet._errors import InputError, MissingKeyError
 from sctabnet.evaluate.batch_acceptance import batch_acceptance
 from sctabnet.evaluate.batch_variance import batch_variance
 from sctabnet.evaluate.local_diversity import local_diversity
@@ -117,7 +117,9 @@ def _codes(
     columns = []
     for key in (labels_key, batch_key):
         if key not in adata.obs:
-            raise KeyError(f"{key!r} is no column of .obs. Found {list(adata.obs)[:10]}. Name one.")
+            raise MissingKeyError(
+                f"{key!r} is no column of .obs. Found {list(adata.obs)[:10]}. Name one."
+            )
         columns.append(pd.Categorical(adata.obs[key]).codes)
     rows = np.flatnonzero((columns[0] >= 0) & (columns[1] >= 0))
     codes = [np.unique(column[rows], return_inverse=True)[1] for column in columns]
@@ -132,7 +134,7 @@ def _codes(
 
 def _embedding(adata: Any, key: str) -> NDArray[np.float64]:
     if key not in adata.obsm:
-        raise KeyError(
+        raise MissingKeyError(
             f"{key!r} is not in .obsm. Found {list(adata.obsm)}. Run sct.tl.embed first."
         )
     x = np.asarray(adata.obsm[key], dtype=np.float64)

@@ -68,7 +68,7 @@ def embed(
     (240, 8)
     """
     keys = Keys(key_added)
-    check_applicable(adata, model)
+    check_applicable(adata, model, copy=copy)
     corpus = open_query(adata, model, layer=layer, value_kind=value_kind)
     embedding = np.zeros((corpus.n_cells, model.config.encoder.n_d), dtype=np.float32)
     minibatches = corpus.minibatches(minibatch_size=settings.minibatch_size)

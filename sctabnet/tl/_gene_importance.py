@@ -135,7 +135,7 @@ def gene_importance(
     (120, 3)
     """
     keys = Keys(key_added)
-    check_applicable(adata, model)
+    check_applicable(adata, model, copy=copy)
     if method is not None:
         _checks.check_choice(method, METHODS, argument="method")
     if method == "permutation" or certify:

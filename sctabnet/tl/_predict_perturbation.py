@@ -95,7 +95,7 @@ def predict_perturbation(
     >>> list(effects.obs["support"])
     ['seen', 'partly seen']
     """
-    check_applicable(adata, model)
+    check_applicable(adata, model, copy=True)
     head = model.network.perturb
     if head is None:
         raise InputError(

@@ -97,6 +97,9 @@ def resolve_genes(
     (['ENSG00000000001', 'other'], ['symbol', 'unknown'])
     """
     keys = Keys(key_added)
+    _checks.check_kind(adata, AnnData, argument="adata", advice="Read the file first.")
+    if model is not None:
+        _checks.check_kind(model, Model, argument="model", advice="Use sctabnet.Model.load first.")
     _checks.check_choice(to, ("ensembl", "symbol"), argument="to")
     _checks.check_choice(ambiguous, ("list", "refuse"), argument="ambiguous")
     columns = [keys.gene_name, keys.gene_match, keys.gene_candidates]
@@ -107,6 +110,8 @@ def resolve_genes(
             "Pass one of these, or None for adata.var_names."
         )
     paths = [table] if isinstance(table, str | Path) else list(table)
+    if not paths:
+        raise InputError("There is no table of genes to look in. Found an empty list.")
     names = [str(n) for n in (adata.var_names if column is None else adata.var[column])]
     found = resolve(
         names,

@@ -142,7 +142,7 @@ def transfer_labels(
     (240, 3)
     """
     keys = Keys(key_added)
-    check_applicable(adata, model)
+    check_applicable(adata, model, copy=copy)
     majority_voting = majority_voting or None
     _checks.check_share(false_positive_rate, argument="false_positive_rate", example=0.05)
     if coverage is not None:

@@ -93,6 +93,7 @@ def adapt(
     >>> adapted.labels == model.labels
     True
     """
+    _checks.check_kind(model, Model, argument="model", advice="Load it with sctabnet.Model.load.")
     _checks.check_has_labels(model.labels)
     _check(model, method, reference)
     opened = Corpus.open(

@@ -39,7 +39,7 @@ def held_out_cells(
     codes, names = pd.factorize(donors, sort=True)
     if len(names) < 2:
         raise InputError(
-            f"donor_key={donors.name!r} must name at least two donors, one of them to hold out. "
+            "donor_key must name a column with at least two donors, one of them to hold out. "
             f"Found {list(names)}. Leave donor_key out to hold out single cells."
         )
     sizes = np.bincount(codes[codes >= 0])

@@ -104,6 +104,7 @@ def pretrain(
     if out is not None and is_first_process():
         _checks.check_new_folder(out)
     choices = Choices.given(**config, seed=seed)
+    _checks.check_choice(logger, ("csv", "wandb"), argument="logger")
     options: dict[str, Any] = {"batch_key": batch_key, "donor_key": donor_key, "layer": layer}
     options |= {"value_kind": value_kind, "seed": choices.model.seed, "logger": logger}
     if run is None:
