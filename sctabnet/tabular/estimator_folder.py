@@ -42,8 +42,15 @@ def load_folder(folder: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, 
                 f"{folder} is not a saved estimator. Found no {name} in it. "
                 "Pass a folder written by save()."
             )
-    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    if _digest(folder / WEIGHTS) != config["sha256"]:
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        digest = config["sha256"]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{folder / CONFIG} describes no saved estimator, or is damaged. Found no SHA-256 of "
+            "weights in it. Save the estimator again; sctabnet.Model.load reads models of cells."
+        ) from None
+    if _digest(folder / WEIGHTS) != digest:
         raise InputError(
             f"The weights in {folder} are not those that were saved. Found another SHA-256. "
             "Save the estimator again."

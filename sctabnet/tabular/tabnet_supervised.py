@@ -13,6 +13,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import Tensor
 
+from sctabnet import _checks
 from sctabnet._errors import InputError
 from sctabnet.nn.dense_tabnet import DenseOutput, DenseTabNet
 from sctabnet.nn.feature_permutation import feature_permutation
@@ -177,6 +178,9 @@ class TabNetSupervised(TabNetBase):
     ) -> Callable[[], tuple[dict[str, float], float]] | None:
         if not eval_set:
             return None
+        _checks.check_kind(
+            eval_set, Mapping, argument="eval_set", advice='Pass {"name": (X, y)}, one per set.'
+        )
         decisive = early_stopping_on or list(eval_set)[-1]
         if decisive not in eval_set:
             raise InputError(

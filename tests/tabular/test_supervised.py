@@ -245,6 +245,16 @@ def test_load_refuses_what_is_not_a_saved_estimator(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(weights)
     with pytest.raises(InputError, match="another SHA-256"):
         TabNetClassifier.load(tmp_path)
+    for text in ("{}", "[", "[]"):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(InputError, match="describes no saved estimator, or is damaged"):
+            TabNetClassifier.load(tmp_path)
+
+
+def test_evaluation_sets_need_names() -> None:
+    X, y = mixed_table()
+    with pytest.raises(InputError, match="eval_set must be of class Mapping. Found list"):
+        TabNetClassifier(**QUICK).fit(X, y, eval_set=[(X, y)])
 
 
 @pytest.mark.parametrize(
