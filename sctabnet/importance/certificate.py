@@ -30,20 +30,21 @@ def certificate(
     n_draws: int = N_DRAWS,
     random_state: int = 0,
 ) -> Array:
-    r"""Return a q-value for every gene: whether its use is rewarded on new cells.
+    r"""Return a q-value for every gene: does what the model reads from it say something of labels?
 
-    Every gene gets a decoy, its own values permuted across cells within strata. The model's loss
-    is differentiated half way between the cells and their decoys, and
+    Every gene gets a decoy, its own values permuted across cells within strata. Then
 
-    .. math:: W_g = \sum_c \frac{\partial \ell}{\partial x_{cg}}\Big|_{(x + \tilde x) / 2}
-        (\tilde x_{cg} - x_{cg})
+    .. math:: W_g = u_g \frac{B_g(x) - B_g(\tilde x)}{B_g(x) + B_g(\tilde x)},
+        \qquad u_g = \sigma_g \sqrt{\sum_c
+            \left(\frac{\partial \ell}{\partial x_{cg}}\Big|_{(x + \tilde x) / 2}\right)^2}
 
-    is by how much the loss would rise, to second order, with the decoy in the gene's place. The
-    point of differentiation does not change if gene and decoy are swapped, so W changes its sign
-    and nothing else: for a gene whose values are unrelated to labels and other genes, W is
-    symmetric about zero, and counting negative W tells how many positive ones are false
-    (knockoff+, Barber and Candes 2015). Repeated over draws of decoys, the evidence is averaged
-    as e-values and selected by e-BH (Ren and Barber 2024, arXiv 2205.15461).
+    with :math:`B_g` the spread of a gene's mean over labels and :math:`u_g` how much the model's
+    loss listens to the gene, half way between the cells and their decoys. The use does not change
+    if gene and decoy are swapped and the other factor changes its sign, so that for a gene whose
+    values are unrelated to labels and other genes W is symmetric about zero, and counting negative
+    W tells how many positive ones are false (knockoff+, Barber and Candes 2015). Repeated over
+    draws of decoys, the evidence is averaged as e-values and selected by e-BH (Ren and Barber 2024,
+    arXiv 2205.15461). A gene that the model does not use is never selected.
 
     The error rate holds against *marginal* nulls only, and only for cells that the model was not
     trained on: a gene without a meaning of its own that is co-expressed with a marker is no null
@@ -95,8 +96,8 @@ def _statistic(
 ) -> Array:
     network = model.network.eval()
     device = next(network.parameters()).device
-    middle, difference = sp.csr_array((x + other) / 2), sp.csr_array(other - x)
-    total = np.zeros(x.shape[1])
+    middle = sp.csr_array((x + other) / 2)
+    squares = np.zeros(x.shape[1])
     for start in range(0, x.shape[0], _AT_ONCE):
         rows = np.arange(start, min(start + _AT_ONCE, x.shape[0]))
         listed, at = list_cells(middle[rows], cells, rows)
@@ -109,16 +110,20 @@ def _statistic(
             (gradient,) = torch.autograd.grad(
                 (loss * torch.from_numpy(weights[rows]).to(loss)).sum(), at
             )
-        slopes = sp.csr_array(
-            (
-                gradient.cpu().double().numpy(),
-                listed.indices.cpu().numpy(),
-                listed.offsets.cpu().numpy(),
-            ),
-            shape=(len(rows), x.shape[1]),
-        )
-        total += np.asarray(slopes.multiply(difference[rows]).sum(0)).ravel()
-    return total
+        np.add.at(squares, listed.indices.cpu().numpy(), gradient.cpu().double().numpy() ** 2)
+    mean = np.asarray(x.mean(0)).ravel()
+    variance = np.maximum(np.asarray(x.multiply(x).mean(0)).ravel() - mean**2, 0)
+    true, false = _between(x, labels), _between(other, labels)
+    return np.sqrt(variance * squares) * (true - false) / np.maximum(true + false, 1e-300)
+
+
+def _between(x: sp.csr_array, labels: NDArray[np.int64]) -> Array:
+    """Return float64 (g,), the variance of a gene's mean over labels, which count alike."""
+    present, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    share = sp.csr_array(
+        (1 / counts[codes], (codes, np.arange(len(codes)))), shape=(len(present), len(codes))
+    )
+    return np.asarray((share @ x).todense()).var(0)
 
 
 def _selected(evidence: Array, n_tested: int, level: float) -> NDArray[np.int64]:

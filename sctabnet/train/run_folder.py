@@ -73,7 +73,8 @@ class RunFolder:
             self._check_same(self.recipe(), recipe)
         elif is_first_process():
             self._check_free()
-            _checks.check_new_folder(self.path)
+            if not self._is_stillborn():
+                _checks.check_new_folder(self.path)
 
     def create(self, recipe: Mapping[str, Any]) -> None:
         """Write the recipe; the folder is held by this process.
@@ -120,6 +121,13 @@ class RunFolder:
             lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             lock.flush()
             yield
+
+    def _is_stillborn(self) -> bool:
+        """Is this what a job leaves that was killed before its recipe was written?"""
+        if not self.path.is_dir():
+            return False
+        names = {path.name for path in self.path.iterdir()} - {"lock"}
+        return all(name.startswith(".recipe.") and name.endswith(".tmp.yaml") for name in names)
 
     def _check_free(self) -> None:
         if self.recipe_path.exists():

@@ -208,6 +208,19 @@ def test_refused(cells, options, tmp_path, monkeypatch):
     ]
 
 
+def test_a_job_that_died_before_its_recipe_can_be_started_again(cells, options, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "lock").write_text("process 1 on nowhere\n")
+    (run / ".recipe.1.00.tmp.yaml").write_text("data")
+    model = sct.pretrain(cells, run=run, **options)
+    assert sct.Model.load(run / "model").digest() == model.digest()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="exists already"):
+        sct.pretrain(cells, run=tmp_path / "other", **options)
+
+
 def test_bad_data_leaves_no_run_folder(cells, options, tmp_path):
     with pytest.raises(KeyError, match="nowhere"):
         sct.pretrain(cells, run=tmp_path / "run", **options | {"batch_key": "nowhere"})
