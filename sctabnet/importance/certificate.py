@@ -30,7 +30,7 @@ def certificate(
     n_draws: int = N_DRAWS,
     random_state: int = 0,
 ) -> Array:
-    r"""Return a q-value for every gene: does what the model reads from it say something of labels?
+    r"""Return a q-value for every gene: whether what the model reads there speaks of the labels.
 
     Every gene gets a decoy, its own values permuted across cells within strata. Then
 

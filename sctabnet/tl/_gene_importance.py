@@ -82,8 +82,8 @@ def gene_importance(
         integrated gradients and mask after whose deletions in some of the cells the model is least
         sure of its answers.
     certify
-        Add q-values: is the model's use of a gene rewarded on these cells? They must be cells that
-        it was not trained on, and ``groupby`` their known labels. The false discovery rate holds
+        Add q-values: does what the model reads from a gene speak of the labels? It takes cells that
+        it was not trained on, and their known labels as ``groupby``. The false discovery rate holds
         for genes that are unrelated to labels *and* to other genes.
     attention
         Write every cell's attention as CSR layers, aggregate and per step.

@@ -123,7 +123,7 @@ class RunFolder:
             yield
 
     def _is_stillborn(self) -> bool:
-        """Is this what a job leaves that was killed before its recipe was written?"""
+        """Return whether a job was killed here before its recipe was written."""
         if not self.path.is_dir():
             return False
         names = {path.name for path in self.path.iterdir()} - {"lock"}
