@@ -12,7 +12,7 @@ from matplotlib.path import Path
 
 from sctabnet import _checks
 from sctabnet._result_checks import check_categorical, check_several
-from sctabnet.pl._figure import axes_or_new, font_size, inches, label_colours
+from sctabnet.pl._figure import axes_or_new, font_size, inches, label_colours, palette
 
 _BAR = 0.06  # width of a column of labels; columns stand 1 apart
 
@@ -63,11 +63,13 @@ def label_flow(adata: AnnData, columns: Sequence[str], *, ax: Axes | None = None
         come_from = pd.Series(place[left.codes]).groupby(np.asarray(right.codes)).mean()
         orders.append(come_from.sort_values(kind="stable").index.to_numpy())
     most = max(len(order) for order in orders)
-    ax = axes_or_new(ax, (2.6 * len(columns) + 1.4, max(3.0, inches(most) + 0.8)))
+    width = 2.6 * len(columns) + 1.4 + _beside(groups[0]) + _beside(groups[-1])
+    ax = axes_or_new(ax, (width, max(3.0, inches(most) + 0.8)))
     gap = 0.012 * len(groups[0]) if most <= 20 else 0.004 * len(groups[0])
     spans = [_spans(group, order, gap) for group, order in zip(groups, orders, strict=True)]
+    shades = _colours(adata, columns, groups)
     for i, (group, order) in enumerate(zip(groups, orders, strict=True)):
-        colours = label_colours(adata, columns[i], list(group.categories))
+        colours = shades[i]
         for code in order:
             low, high = spans[i][code]
             ax.fill_between([i - _BAR, i + _BAR], low, high, color=colours[code], lw=0)
@@ -80,6 +82,30 @@ def label_flow(adata: AnnData, columns: Sequence[str], *, ax: Axes | None = None
     ax.invert_yaxis()
     ax.spines[:].set_visible(False)
     return ax
+
+
+def _beside(group: pd.Categorical) -> float:
+    """Return the inches that names need beside an outer column, beyond what there is."""
+    here = [str(group.categories[code]) for code in _present(group)]
+    return max(0, max(map(len, here)) - 16) * 0.0085 * font_size(len(here))
+
+
+def _colours(
+    adata: AnnData, columns: Sequence[str], groups: list[pd.Categorical]
+) -> list[list[str]]:
+    """Return each column's colours: a name has the same one everywhere, unless stored otherwise."""
+    names = list(dict.fromkeys(str(name) for group in groups for name in group.categories))
+    colour_of = dict(zip(names, palette(len(names)), strict=True))
+    stored = [f"{column}_colors" in adata.uns for column in columns]
+    for i in reversed(np.flatnonzero(stored)):  # the column on the left has the last word
+        found = label_colours(adata, columns[i], list(groups[i].categories))
+        colour_of |= dict(zip(map(str, groups[i].categories), found, strict=True))
+    return [
+        label_colours(adata, column, list(group.categories))
+        if there
+        else [colour_of[str(name)] for name in group.categories]
+        for column, group, there in zip(columns, groups, stored, strict=True)
+    ]
 
 
 def _present(group: pd.Categorical) -> np.ndarray:

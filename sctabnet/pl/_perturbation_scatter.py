@@ -74,10 +74,31 @@ def perturbation_scatter(
         ax.text(0.03, 0.97, f"r = {r:.2f}", transform=ax.transAxes, va="top")
     ax.axhline(0, color="0.85", lw=0.8, zorder=0)
     ax.scatter(x, y, s=6, lw=0)
-    for i in np.argsort(-np.abs(y), kind="stable")[:n_names]:
-        ax.annotate(str(table.index[i]), (x[i], y[i]), fontsize=6)
+    named = np.argsort(-np.abs(y), kind="stable")[:n_names]
+    _name(ax, x[named], y[named], [str(table.index[i]) for i in named])
     ax.set_title(condition, fontsize=9)
     return ax
+
+
+def _name(ax: Axes, x: np.ndarray, y: np.ndarray, names: list[str]) -> None:
+    """Write names towards the middle of the picture, moved apart, with lines to their points."""
+    low, high = ax.get_ylim()
+    left, right = ax.get_xlim()
+    apart = (high - low) / 28
+    on_the_right = x > (left + right) / 2
+    for side, towards, align in ((on_the_right, -18, "right"), (~on_the_right, 18, "left")):
+        order = np.flatnonzero(side)[np.argsort(y[side], kind="stable")]
+        places = y[order].copy()
+        for j in range(1, len(places)):
+            places[j] = max(places[j], places[j - 1] + apart)
+        places -= max(0.0, places[-1] - high + apart / 2) if len(places) else 0.0
+        for at, i in zip(places, order, strict=True):
+            ax.annotate(
+                names[i], (x[i], y[i]), xytext=(towards, at),
+                textcoords=("offset points", "data"), ha=align, va="center", fontsize=6,
+                arrowprops={"arrowstyle": "-", "color": "0.7", "lw": 0.5, "shrinkA": 0},
+            )  # fmt: skip
+    ax.set_ylim(low, high)
 
 
 def _with_intervals(measured: AnnData) -> AnnData:

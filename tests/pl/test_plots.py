@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -122,6 +123,42 @@ def test_names_do_not_overlap(name, many):
             assert wide <= 0 or high <= 0.35 * first.height
     for box in boxes:  # nothing is cut off
         assert box.x0 >= -2 and box.x1 <= figure.bbox.x1 + 2
+
+
+def test_long_names_fit_beside_a_flow_and_keep_their_colour(example):
+    """Names of the Cell Ontology are long, and categories may be in another order."""
+    adata = example.copy()
+    labels = adata.obs["sctabnet_label"].cat
+    long = {name: f"CD4-positive, alpha-beta memory T cell, {name}" for name in labels.categories}
+    adata.obs["predicted"] = labels.rename_categories(long)
+    turned = adata.obs["predicted"].cat
+    adata.obs["known"] = turned.reorder_categories(turned.categories[::-1])
+    ax = sct.pl.label_flow(adata, ["known", "predicted"])
+    ax.figure.canvas.draw()
+    for text in ax.texts:
+        box = text.get_window_extent()
+        assert box.x0 >= -2 and box.x1 <= ax.figure.bbox.x1 + 2
+    bars = [to_hex(bar.get_facecolor()[0]) for bar in ax.collections]
+    names = [text.get_text() for text in ax.texts]
+    assert len(set(zip(names, bars, strict=True))) == len(set(names)) == 3
+
+
+def test_names_of_genes_beside_their_effects_do_not_overlap():
+    screen, model = sct.datasets.example_perturbation()
+    effects = sct.tl.predict_perturbation(screen, model, ["P3"], return_="delta")
+    effects.X = effects.X / 20  # most named genes have nearly the same effect
+    effects.X[0, :2] = (1.0, 0.8)
+    ax = sct.pl.perturbation_scatter(effects, "P3")
+    ax.figure.canvas.draw()
+    named = [text for text in ax.texts if text.get_text()]
+    boxes = [matplotlib.text.Text.get_window_extent(text) for text in named]
+    assert len(boxes) == 10
+    for i, first in enumerate(boxes):
+        assert first.x0 >= ax.bbox.x0 - 1 and first.x1 <= ax.bbox.x1 + 1
+        for second in boxes[i + 1 :]:
+            wide = min(first.x1, second.x1) - max(first.x0, second.x0)
+            high = min(first.y1, second.y1) - max(first.y0, second.y0)
+            assert wide <= 0 or high <= 0.35 * first.height
 
 
 def test_stored_colours_are_used_and_ours_are_distinct(example):
