@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
 from sctabnet._errors import InputError, MissingFileError
+
+FEW_SHARED = 0.1  # share of its genes below which a data set stands alone
 
 
 def check_h5ad(path: str | os.PathLike[str]) -> None:
@@ -33,6 +36,28 @@ def check_h5ad(path: str | os.PathLike[str]) -> None:
         raise InputError(
             f"{path} is HDF5 but no h5ad file. Found no {' and no '.join(lacking)} in it. "
             "Give a file written by adata.write_h5ad."
+        )
+
+
+def warn_of_foreign_genes(measured: Any, names: Any) -> None:
+    """Warn if a data set has next to no gene in common with the others.
+
+    ``measured`` is bool (data sets, genes), and ``names`` are those of the data sets.
+    """
+    shared = (measured & (measured.sum(0) > 1)).sum(1)
+    alone = [
+        f"{name} ({n} of its {total} genes)"
+        for name, n, total in zip(names, shared, measured.sum(1), strict=True)
+        if n < FEW_SHARED * total
+    ]
+    if alone and len(measured) > 1:
+        more = f" and {len(alone) - 3} more" if len(alone) > 3 else ""
+        warnings.warn(
+            f"Data sets share too few genes to learn from each other. Found {alone[:3]}{more} also "
+            "measured by another. Give all the same kind of gene names, for instance by "
+            "sctabnet.tl.resolve_genes.",
+            UserWarning,
+            stacklevel=4,
         )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sctabnet import _checks
 from sctabnet._errors import ValueKindError
+from sctabnet._file_checks import warn_of_foreign_genes
 from sctabnet._value_kind import ValueKind
 from sctabnet.data.cell_table import CellTable
 from sctabnet.data.gathered_rows import GatheredRows
@@ -141,11 +142,13 @@ class Corpus:
             covariate_levels=covariate_levels,
         )
         try:
-            return cls(sources, vocabulary, table, value_kind=value_kind)
+            corpus = cls(sources, vocabulary, table, value_kind=value_kind)
         except ValueKindError as error:
             if isinstance(source, AnnData):
                 raise _checks.with_matrices_that_look_right(error, source) from None
             raise
+        warn_of_foreign_genes(corpus.measured, corpus.source_names)
+        return corpus
 
     @property
     def label_codes(self) -> NDArray[np.int64]:

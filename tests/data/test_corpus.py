@@ -317,3 +317,11 @@ def test_real_files_equal_anndata(shared_data, name):
     minibatch = Corpus.open(path).take(rows)
     expected = adata.X[rows][:, np.argsort(adata.var_names)].toarray()
     np.testing.assert_array_equal(dense(minibatch), expected)
+
+
+def test_files_of_other_gene_names_are_told(make_adata):
+    one = make_adata(30, [f"GENE{i}" for i in range(80)])
+    two = make_adata(30, [f"ENSG{i:011d}" for i in range(80)])
+    with pytest.warns(UserWarning, match=r"share too few genes.*\(0 of its 80 genes\).*resolve"):
+        Corpus.open([one, two])
+    Corpus.open([one, make_adata(30, [f"GENE{i}" for i in range(20, 90)])])
