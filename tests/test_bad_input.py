@@ -531,3 +531,9 @@ def test_no_table_to_resolve_genes_by(cells):
     with pytest.raises(ValueError, match="adata must be of class AnnData. Found str"):
         sct.tl.resolve_genes("cells.h5ad", [])
     assert slots(adata) == before
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", ""])
+def test_a_damaged_recipe_of_a_run(tmp_path, capsys, text):
+    (tmp_path / "recipe.yaml").write_text(text)
+    assert "recipe.yaml is damaged" in fails(capsys, "pretrain", "--resume", tmp_path)

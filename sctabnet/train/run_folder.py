@@ -50,13 +50,23 @@ class RunFolder:
         ------
         FileNotFoundError
             If this is no run folder.
+        ValueError
+            If its recipe is damaged.
         """
         if not self.recipe_path.is_file():
             raise MissingFileError(
                 f"{self.path} is not a run folder: there is no recipe.yaml. "
                 "Give a folder that `sctabnet pretrain --run FOLDER` made."
             )
-        recipe: dict[str, Any] = yaml.safe_load(self.recipe_path.read_text(encoding="utf-8"))
+        try:
+            recipe = yaml.safe_load(self.recipe_path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError):
+            recipe = None
+        if not isinstance(recipe, dict):
+            raise InputError(
+                f"{self.recipe_path} is damaged. Found no options by name in it. Restore it, or "
+                "start another run."
+            )
         return recipe
 
     def check(self, recipe: Mapping[str, Any], *, resume: bool) -> None:
