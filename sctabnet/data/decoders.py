@@ -6,7 +6,6 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -88,9 +87,12 @@ _SLACK = 32  # bytes that copying in whole words may write past the end
 
 def _copy16_lowering(typingctx, target, source):  # type: ignore[no-untyped-def]
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        words = ir.VectorType(ir.IntType(8), 16).as_pointer()
-        value = builder.load(builder.inttoptr(args[1], words), align=1)
-        builder.store(value, builder.inttoptr(args[0], words), align=1)
+        pointer = context.get_value_type(types.uint64).as_pointer()
+        there, here = (builder.inttoptr(address, pointer) for address in args)
+        for half in (0, 1):
+            at = context.get_constant(types.intp, half)
+            value = builder.load(builder.gep(here, [at]), align=1)
+            builder.store(value, builder.gep(there, [at]), align=1)
         return context.get_dummy_value()
 
     return types.void(types.uintp, types.uintp), codegen
