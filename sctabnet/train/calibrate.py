@@ -16,6 +16,7 @@ from sctabnet.model.model import Model
 from sctabnet.train.wide_path import WidePath
 
 Array = NDArray[np.float64]
+BOUNDS = (-2.0, 2.0)  # of the logarithm of the temperature
 GATES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0)
 
 
@@ -28,8 +29,10 @@ def calibrate(
     the lowest by at most one standard error of the paired difference over cells: 0, which is
     logistic regression alone, unless the cells speak against it. What the TabNet term adds beyond
     that would differ from fit to fit, and with it the genes that are ranked. The temperature
-    minimises the log-loss (Guo et al. 2017, arXiv 1706.04599). Where the gate is 0, the out-of-fold
-    logits of the regression serve too: they are many more cells than the validation cells.
+    minimises the log-loss (Guo et al. 2017, arXiv 1706.04599). The out-of-fold logits of the
+    regression serve too, many more cells than the held-out ones: its own temperature comes from
+    both, and the TabNet term changes that by the ratio of the temperatures with and without it on
+    the same held-out cells, in which most of what is due to these few cells cancels.
 
     Parameters
     ----------
@@ -68,22 +71,34 @@ def calibrate(
         result |= {"gate": gate, **losses}
         logits = first + gate * second
     gate_shut = head.config.wide and not bool(head.gate)
-    if wide is not None and (gate_shut or not head.config.deep):
+    log_temperature = _log_temperature(logits, labels)
+    if wide is not None:
         scored = np.isfinite(wide.out_of_fold).all(1)
-        logits = np.concatenate([logits, wide.out_of_fold[scored]])
-        labels = np.concatenate([labels, corpus.label_codes[wide.scored_rows[scored]]])
-    fitted = minimize_scalar(
-        lambda t: _losses(logits / np.exp(t), labels).mean(), bounds=(-2.0, 2.0), method="bounded"
-    )
-    head.log_temperature.fill_(float(fitted.x))
+        more = np.concatenate([first, wide.out_of_fold[scored]])
+        known = np.concatenate([labels, corpus.label_codes[wide.scored_rows[scored]]])
+        log_temperature += _log_temperature(more, known) - _log_temperature(first, labels)
+        if gate_shut or not head.config.deep:
+            logits, labels = more, known
+    log_temperature = float(np.clip(log_temperature, *BOUNDS))
+    head.log_temperature.fill_(log_temperature)
     model.calibration = Calibration(
         torch.from_numpy(logits).float(), torch.from_numpy(labels.astype(np.int64))
     )
-    return result | {"temperature": float(np.exp(fitted.x)), "n_calibration_cells": len(labels)}
+    return result | {
+        "temperature": float(np.exp(log_temperature)),
+        "n_calibration_cells": len(labels),
+    }
 
 
 def _losses(logits: Array, labels: NDArray[np.int64]) -> Array:
     return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+
+
+def _log_temperature(logits: Array, labels: NDArray[np.int64]) -> float:
+    def loss(log_temperature: float) -> float:
+        return float(_losses(logits / np.exp(log_temperature), labels).mean())
+
+    return float(minimize_scalar(loss, bounds=BOUNDS, method="bounded").x)
 
 
 def _choose_gate(
@@ -93,12 +108,7 @@ def _choose_gate(
     losses = {}
     for gate in sorted({*GATES, max(trained, 0.0)}):
         logits = wide + gate * deep
-        best = minimize_scalar(
-            lambda t, x=logits: _losses(x / np.exp(t), labels).mean(),
-            bounds=(-2.0, 2.0),
-            method="bounded",
-        )
-        losses[gate] = _losses(logits / np.exp(best.x), labels)
+        losses[gate] = _losses(logits / np.exp(_log_temperature(logits, labels)), labels)
     best_gate = min(losses, key=lambda g: losses[g].mean())
     for gate in losses:  # ascending
         excess = losses[gate] - losses[best_gate]

@@ -119,3 +119,24 @@ def test_one_held_out_cell_is_no_evidence(corpus, speak):
     model = model_of(corpus)
     speak(model, np.zeros((1, 3)), 5 * np.eye(3)[corpus.label_codes[:1]])
     assert calibrate(model, corpus, np.arange(1), None)["gate"] == 0
+
+
+def test_few_lucky_cells_do_not_make_an_open_gate_overconfident(corpus, speak):
+    """The regression's many out-of-fold cells say its scale; the few only what the gate adds."""
+    rng = np.random.default_rng(0)
+    few = np.arange(40)
+    many = np.tile(np.arange(240), 4)
+    wide = truthful_logits(corpus.label_codes[few], 1.0, rng) + np.eye(3)[corpus.label_codes[few]]
+    deep = 2.0 * np.eye(3)[corpus.label_codes[few]] + rng.normal(0, 0.5, (40, 3))
+    path = SimpleNamespace(
+        out_of_fold=truthful_logits(corpus.label_codes[many], 1.0, rng), scored_rows=many
+    )
+    found = []
+    for given in (None, path):
+        model = model_of(corpus)
+        speak(model, wide, deep)
+        found.append(calibrate(model, corpus, few, given))
+    alone, both = found
+    assert alone["gate"] == both["gate"] > 0
+    assert alone["n_calibration_cells"] == both["n_calibration_cells"] == 40
+    assert alone["temperature"] < both["temperature"] < 1.0
