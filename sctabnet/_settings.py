@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from numbers import Integral
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -13,6 +17,21 @@ Verbosity = Literal["error", "warning", "info", "debug"]
 
 _logger = logging.getLogger("sctabnet")
 _logger.addHandler(logging.NullHandler())
+
+
+_CHECKS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "verbosity": (f"one of {list(get_args(Verbosity))}", lambda x: x in get_args(Verbosity)),
+    "progress_bar": ("True or False", lambda x: isinstance(x, bool)),
+    "device": (
+        "'auto', 'cpu', 'mps', 'cuda' or 'cuda:0'",
+        lambda x: isinstance(x, str) and bool(re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", x)),
+    ),
+    "minibatch_size": (
+        "a number of cells",
+        lambda x: isinstance(x, Integral) and not isinstance(x, bool) and int(x) > 0,
+    ),
+    "cache_dir": ("a folder", lambda x: isinstance(x, str | Path)),
+}
 
 
 class _Settings:
@@ -37,15 +56,26 @@ class _Settings:
 
     @verbosity.setter
     def verbosity(self, level: Verbosity) -> None:
-        if level not in get_args(Verbosity):
-            raise InputError(
-                f"settings.verbosity must be one of {list(get_args(Verbosity))}. Found {level!r}."
-            )
         if self._handler is None:  # only on request: importing a library must not print
             self._handler = logging.StreamHandler()
             _logger.addHandler(self._handler)
         self._verbosity = level
         _logger.setLevel(level.upper())
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("_"):
+            if name not in _CHECKS:
+                near = get_close_matches(name, _CHECKS, 1)
+                raise InputError(
+                    f"There is no setting {name!r}."
+                    + (f" Did you mean {near[0]!r}?" if near else f" Choose from {list(_CHECKS)}.")
+                )
+            wanted, is_right = _CHECKS[name]
+            if not is_right(value):
+                raise InputError(f"settings.{name} must be {wanted}. Found {value!r}.")
+            if name == "cache_dir":
+                value = Path(str(value))
+        super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         return (

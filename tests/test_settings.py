@@ -33,6 +33,31 @@ def test_unknown_verbosity_is_named(logger):
         _Settings().verbosity = "loud"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("device", "tpu", "settings.device must be 'auto'.*Found 'tpu'"),
+        ("minibatch_size", 0, "must be a number of cells. Found 0"),
+        ("progress_bar", "no", "must be True or False. Found 'no'"),
+        ("progres_bar", False, "no setting 'progres_bar'. Did you mean 'progress_bar'"),
+    ],
+)
+def test_what_is_no_setting_is_refused(name, value, message):
+    settings = _Settings()
+    before = repr(settings)
+    with pytest.raises(ValueError, match=message):
+        setattr(settings, name, value)
+    assert repr(settings) == before
+
+
+def test_settings_are_kept(tmp_path):
+    settings = _Settings()
+    settings.device, settings.minibatch_size = "cuda:1", 64
+    settings.cache_dir = str(tmp_path)
+    assert (settings.device, settings.minibatch_size) == ("cuda:1", 64)
+    assert settings.cache_dir == tmp_path
+
+
 def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert _Settings().cache_dir == tmp_path / "sctabnet"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from sctabnet._errors import InputError
@@ -45,6 +46,12 @@ def pretrain(
         model: Encoder and heads.
         trainer: Training loop.
     """
+    if resume is not None and run is not None and Path(resume) != Path(run):
+        msg = (
+            f"--resume goes on in its own folder. Found --resume {resume} and --run {run}. "
+            "Leave out --run."
+        )
+        raise InputError(msg)
     folder = resume or run
     if out is None and folder is None:
         msg = "There is nowhere to write to. Found neither --out nor --run. Pass one of them."

@@ -52,7 +52,7 @@ def labels(
     Raises
     ------
     ValueError, KeyError
-        If the lengths differ, there is no cell, or a label is no term of the ontology.
+        If the lengths differ, there is no cell, a confidence is no probability, or a label is no term of the ontology.
 
     Examples
     --------
@@ -69,6 +69,13 @@ def labels(
             raise InputError(
                 f"{name} must have one entry per cell. Found {np.size(more)} for {len(truth)} "
                 "cells. Give those of the same cells."
+            )
+    if confidence is not None:
+        unsound = ~((np.asarray(confidence) >= 0) & (np.asarray(confidence) <= 1))
+        if unsound.any():
+            raise InputError(
+                "Confidences are probabilities between 0 and 1. Found "
+                f"{np.asarray(confidence)[unsound][0]} among them. Pass calibrated probabilities."
             )
     n_missing = int(pd.isna(np.asarray(truth, dtype=object)).sum())
     if n_missing:

@@ -45,3 +45,9 @@ def test_lengths_must_agree():
 def test_cells_without_a_known_type_are_no_type():
     with pytest.raises(ValueError, match="Found 1 cells without one. Leave them out"):
         evaluate.labels(["a", np.nan], ["a", "a"])
+
+
+@pytest.mark.parametrize("wrong", [1.5, -0.1, np.nan])
+def test_a_confidence_that_is_no_probability(wrong):
+    with pytest.raises(ValueError, match=f"between 0 and 1. Found {wrong}"):
+        evaluate.labels(["a", "b"], ["a", "b"], confidence=[0.5, wrong])
