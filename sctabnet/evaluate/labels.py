@@ -52,7 +52,8 @@ def labels(
     Raises
     ------
     ValueError, KeyError
-        If the lengths differ, there is no cell, a confidence is no probability, or a label is no term of the ontology.
+        If the lengths differ, there is no cell, a confidence is no probability, or a label is no
+        term of the ontology.
 
     Examples
     --------
