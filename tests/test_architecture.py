@@ -70,7 +70,6 @@ SEVERAL_PUBLIC_NAMES = {
 IMPORTED_NOT_DECLARED = {
     "triton": "comes with CUDA builds of torch; its kernels are used only there",
     "numcodecs": "comes with zarr",
-    "isal": "a faster inflate where it is installed",
     "tiledbsoma": "the extra `soma`, asked for when a SOMA experiment is opened",
     "huggingface_hub": "the extra `hub`, asked for by Model.from_hub and push_to_hub",
     "shap": "the extra `shap`, asked for by shap_explanation",
