@@ -43,7 +43,7 @@ class Parser(jsonargparse.ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
         """Raise instead of printing the usage, which jsonargparse does over many lines."""
-        program = self.prog.replace(" [options]", "")
+        program = re.sub(r" \[(options|DATA \.\.\.|--option VALUE \.\.\.)\]", "", self.prog)
         for pattern, plain in _PLAIN:
             message = re.sub(pattern, plain, message, flags=re.DOTALL)
         if message.startswith("Missing "):

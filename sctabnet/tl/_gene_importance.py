@@ -198,8 +198,8 @@ def gene_importance(
             bar.update(len(found.cells))
 
     few = sums.n_cells < MIN_CELLS
-    if few.any():
-        left_out = [name for name, small in zip(names, few, strict=True) if small]
+    left_out = [names[i] for i in np.flatnonzero(few & (sums.n_cells > 0))]
+    if left_out:  # a label that no cell has is missed by nobody
         warnings.warn(
             f"Groups of fewer than {MIN_CELLS} cells are not ranked: {left_out[:10]}"
             f"{f' and {len(left_out) - 10} more' if len(left_out) > 10 else ''}.",

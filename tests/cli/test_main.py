@@ -178,3 +178,8 @@ def test_as_a_process(tmp_path):
     assert done.stderr.splitlines() == [
         "sctabnet: m does not exist. Give a folder written by model.save."
     ]
+
+
+def test_a_nested_verb_is_named_as_it_is_typed(capsys):
+    assert main(["evaluate", "labels", "cells.h5ad", "--labels-key", "type", "--nope", "1"]) == 2
+    assert "See sctabnet evaluate labels --help." in capsys.readouterr().err

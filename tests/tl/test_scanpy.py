@@ -59,7 +59,6 @@ def test_plots_of_ranked_genes(adata, plot):
     getattr(sc.pl, plot)(adata, key=KEY, n_genes=3, show=False)
 
 
-@pytest.mark.filterwarnings("ignore:Groups of fewer than 10 cells:UserWarning")
 @pytest.mark.parametrize("labelled", [True, False])
 def test_plots_where_a_label_has_no_cell(adata, model, labelled):
     """scanpy fails on categories without cells, and labels keep those of the reference."""
