@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from sctabnet.heads.missing_genes import MissingGenes
 from sctabnet.nn.gene_table import GeneTable
 from sctabnet.nn.tokens import Tokens
 from sctabnet.ops import gene_sum
@@ -73,6 +74,7 @@ class LabelHead(nn.Module):
         self.wide = GeneTable(gene_keys_g, n_labels, name="wide", std=0)
         self.wide.weight.requires_grad_(False)
         self.bias = nn.Parameter(torch.zeros(n_labels), requires_grad=False)
+        self.missing = MissingGenes(len(gene_keys_g))
         self.deep = nn.Linear(n_in, n_labels)
         self.gate = nn.Parameter(torch.zeros(()) if config.wide else torch.ones(()))
         self.gate.requires_grad_(config.wide)
@@ -86,11 +88,58 @@ class LabelHead(nn.Module):
         return self.wide_logits(tokens, mean_g) + deep if self.config.wide else deep
 
     def wide_logits(self, tokens: Tokens, mean_g: Tensor) -> Tensor:
-        """Return the logits (n, c) of the logistic regression alone."""
+        """Return the logits (n, c) of the logistic regression alone.
+
+        What genes that a panel lacks would have said is guessed from those that it has, see
+        :class:`~sctabnet.heads.missing_genes.MissingGenes`.
+        """
         table = self.wide()
-        centre = (tokens.panel * mean_g) @ table[:-1]
-        wide = gene_sum(tokens.x, tokens.indices, tokens.offsets, table)
-        return wide - centre[tokens.source_ids] + self.bias
+        sources, where = torch.unique(tokens.source_ids, return_inverse=True)
+        panel = tokens.panel[sources]
+        x = self.missing.rescale(tokens.x, tokens.offsets, panel, where)
+        centre = (panel * mean_g) @ table[:-1]
+        logits = gene_sum(x, tokens.indices, tokens.offsets, table) - centre[where]
+        filled = self.missing(panel, table[:-1])
+        if filled is None:
+            return logits + self.bias
+        loadings = torch.nn.functional.pad(filled.loadings_ga, (0, 0, 0, 1))
+        factors = gene_sum(x, tokens.indices, tokens.offsets, loadings)
+        factors = factors - ((panel * mean_g) @ loadings[:-1])[where]
+        logits = logits + (factors[:, None] @ filled.weight_sac[where])[:, 0]
+        return (logits + self.bias) * filled.scale_s[where, None]
+
+    def wide_weights(self, panel_sg: Tensor) -> Tensor:
+        """Return the weights (s, g, c) of the logistic regression for each of s panels.
+
+        They are 0 for the genes that a panel lacks.
+        """
+        weight_gc = self.wide()[:-1]
+        filled = self.missing(panel_sg, weight_gc)
+        weight = weight_gc.expand(len(panel_sg), -1, -1)
+        if filled is not None:
+            weight = (weight + filled.loadings_ga @ filled.weight_sac) * filled.scale_s[
+                :, None, None
+            ]
+        return weight * (panel_sg > 0)[:, :, None]
+
+    @torch.no_grad()
+    def as_for_panel(self, logits_mc: Tensor, panel_sg: Tensor) -> Tensor:
+        """Return logits (m, c) of cells with all genes as they may be for a panel with fewer.
+
+        What the missing genes leave open is drawn at random, with a fixed seed, for the panel of s
+        that leaves most open: held-out reference cells then judge a query by its own uncertainty.
+        """
+        filled = self.missing(panel_sg, self.wide()[:-1])
+        if not self.config.wide or filled is None:
+            return logits_mc
+        worst = int(filled.scale_s.argmin())
+        values, vectors = torch.linalg.eigh(filled.covariance_scc[worst].cpu().double())
+        root = vectors * values.clamp_min(0).sqrt()
+        drawn = torch.randn(
+            logits_mc.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+        )
+        noise = (drawn @ root.T).to(logits_mc)
+        return (logits_mc + noise) * filled.scale_s[worst].to(logits_mc)
 
     def probability(self, logits_nc: Tensor) -> Tensor:
         """Return calibrated probabilities (n, c): softmax over all labels at the temperature."""

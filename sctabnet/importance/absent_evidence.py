@@ -28,7 +28,8 @@ def absent_evidence(model: Model, measured_g: NDArray[np.bool_]) -> NDArray[np.f
     head = model.network.labels
     if head is None or not head.config.wide:
         return None
-    weight = head.wide()[:-1].double().cpu().numpy()
+    panel = torch.from_numpy(measured_g[None]).to(head.bias.device)
+    weight = head.wide_weights(panel)[0].double().cpu().numpy()
     mean = model.network.encoder.mean.double().cpu().numpy() * measured_g
     n_labels = weight.shape[1]
     others = (weight.sum(1, keepdims=True) - weight) / max(n_labels - 1, 1)

@@ -55,8 +55,14 @@ def contributions(
             chosen = _labels(prediction.logits, targets)
             slope_nc = torch.full_like(prediction.logits, -1 / max(head.bias.numel() - 1, 1))
             slope_nc.scatter_(1, chosen[:, None], 1.0)
-            gradient = gene_dot(slope_nc, head.wide(), minibatch.indices, minibatch.offsets)
-        return (x - mean) * gradient, x, prediction
+            sources, where = torch.unique(minibatch.source_ids, return_inverse=True)
+            gradient = torch.zeros_like(x)
+            for number, weight_gc in enumerate(head.wide_weights(minibatch.measured[sources])):
+                of_source = slope_nc * (where == number)[:, None]
+                table = torch.nn.functional.pad(weight_gc, (0, 0, 0, 1))
+                gradient += gene_dot(of_source, table, minibatch.indices, minibatch.offsets)
+            heard = head.missing.rescale(x, minibatch.offsets, minibatch.measured[sources], where)
+        return (heard - mean) * gradient, x, prediction
     if n_steps == 1:
         value, prediction = _gradient(network, minibatch, x, targets, hold_masks=True)
         return (x - mean) * value, x, prediction

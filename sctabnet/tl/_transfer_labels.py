@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from anndata import AnnData
 from scipy.special import softmax
 
@@ -169,6 +171,8 @@ def transfer_labels(
         )
     head, calibration = model.network.labels, model.calibration
     assert head is not None and calibration is not None, "a model with labels is calibrated"
+    panel = torch.from_numpy(corpus.measured).to(head.bias)
+    calibration = replace(calibration, logits=head.as_for_panel(calibration.logits, panel))
     judge = LabelJudge(
         calibration, float(head.log_temperature), allowed,
         false_positive_rate=false_positive_rate, coverage=coverage,

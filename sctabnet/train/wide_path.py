@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from sctabnet.data.corpus import Corpus
+from sctabnet.heads.missing_genes import N_AXES
 from sctabnet.model.network import Network
 from sctabnet.train.log1p_matrix import log1p_matrix
+from sctabnet.train.principal_axes import principal_axes
 from sctabnet.train.ridge import ridge
 from sctabnet.train.sample_by_label import sample_by_label
 from sctabnet.train.scorable_folds import scorable_folds
@@ -17,6 +20,8 @@ from sctabnet.train.scorable_folds import scorable_folds
 MAX_SCORED = 6_000
 MAX_CELLS = 30_000
 N_FOLDS = 3
+MIN_NOISE = 1e-3  # of a gene's log1p values: rarely expressed genes must not tell too much
+Array = NDArray[np.float64]
 
 
 class WidePath:
@@ -57,6 +62,8 @@ class WidePath:
         self.scored_rows = chosen
         self.c, self.log_loss = fitted.c, fitted.log_loss
         self._fitted = fitted
+        self._axes, self._noise = _factors(x, mean_g.double().numpy())
+        self._level = np.asarray(x.expm1().mean(0)).ravel()
         if len(chosen) < len(rows):
             self.refit(corpus, rows, random_state=random_state)
 
@@ -68,7 +75,7 @@ class WidePath:
         self._fitted = ridge(x, labels, self.n_labels, [], penalties=(self.c,), start=last)
 
     def put_into(self, network: Network) -> None:
-        """Write the weights into the network's label head."""
+        """Write the weights, and how genes vary together, into the network's label head."""
         head = network.labels
         assert head is not None, "only a network with a label head has a wide path"
         weight = torch.from_numpy(np.ascontiguousarray(self._fitted.weight))
@@ -76,6 +83,9 @@ class WidePath:
         with torch.no_grad():
             head.wide.weight[:-1] = weight.to(head.wide.weight)
             head.bias.copy_(bias)
+            head.missing.axes[:, : self._axes.shape[1]] = torch.from_numpy(self._axes)
+            head.missing.noise.copy_(torch.from_numpy(self._noise))
+            head.missing.level.copy_(torch.from_numpy(self._level))
 
     def training_logits(self, network: Network, corpus: Corpus, rows: NDArray[np.int64]) -> Tensor:
         """Return (n_cells, c) logits that had not seen their cell, zero for other cells.
@@ -92,3 +102,13 @@ class WidePath:
         known = np.isfinite(self.out_of_fold).all(1)
         logits[self.scored_rows[known]] = torch.from_numpy(self.out_of_fold[known]).float()
         return logits
+
+
+def _factors(x: sp.csr_array, mean: Array) -> tuple[Array, Array]:
+    """Return axes (g, at most 50), scaled by the spread along them, and what they leave (g,)."""
+    axes = principal_axes(x, mean, N_AXES)
+    along = x @ axes - mean @ axes
+    axes = axes * np.sqrt(np.square(along).mean(0))
+    squares = np.asarray(x.multiply(x).mean(0)).ravel()
+    variance = squares - 2 * mean * np.asarray(x.mean(0)).ravel() + mean**2
+    return axes, np.maximum(variance - np.square(axes).sum(1), MIN_NOISE)

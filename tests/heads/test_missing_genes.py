@@ -1,0 +1,99 @@
+"""Genes that a panel lacks are guessed as a Gaussian says, and scores shrink with what is open."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import sctabnet as sct
+from sctabnet.data.corpus import Corpus
+from sctabnet.data.simulate import simulate_atlas
+from sctabnet.heads.missing_genes import N_AXES, MissingGenes
+
+N_GENES, N_SCORES = 30, 4
+
+
+@pytest.fixture
+def fitted(rng):
+    missing = MissingGenes(N_GENES)
+    missing.axes.copy_(torch.from_numpy(rng.normal(size=(N_GENES, N_AXES)) / 5))
+    missing.noise.copy_(torch.from_numpy(rng.uniform(0.2, 1, N_GENES)))
+    missing.level.copy_(torch.from_numpy(rng.uniform(1, 9, N_GENES)))
+    return missing
+
+
+def test_scores_are_those_of_the_conditional_mean(fitted, rng):
+    weight = rng.normal(size=(N_GENES, N_SCORES))
+    measured = rng.random((3, N_GENES)) < 0.6
+    filled = fitted(torch.from_numpy(measured), torch.from_numpy(weight).float())
+    axes, noise = fitted.axes.double().numpy(), fitted.noise.double().numpy()
+    covariance = axes @ axes.T + np.diag(noise)
+    for number, s in enumerate(measured):
+        to_hidden = np.linalg.solve(covariance[np.ix_(s, s)], covariance[np.ix_(s, ~s)])
+        expected = weight[s] + to_hidden @ weight[~s]
+        added = filled.loadings_ga.numpy()[s] @ filled.weight_sac[number].numpy()
+        np.testing.assert_allclose(weight[s] + added, expected, atol=1e-4)
+        left = covariance[np.ix_(~s, ~s)] - covariance[np.ix_(~s, s)] @ to_hidden
+        open_ = weight[~s].T @ left @ weight[~s]
+        np.testing.assert_allclose(filled.covariance_scc[number].numpy(), open_, rtol=1e-3)
+        between = [
+            open_[i, i] + open_[j, j] - 2 * open_[i, j]
+            for i in range(N_SCORES)
+            for j in range(N_SCORES)
+            if i != j
+        ]
+        scale = (1 + np.pi / 8 * np.mean(between)) ** -0.5
+        assert filled.scale_s[number].item() == pytest.approx(scale, rel=1e-4)
+
+
+def test_nothing_changes_where_no_used_gene_is_missing(fitted, rng):
+    weight = torch.from_numpy(rng.normal(size=(N_GENES, N_SCORES))).float()
+    weight[7] = 0
+    panel = torch.ones(1, N_GENES)
+    panel[0, 7] = 0
+    assert fitted(panel, weight) is None
+    assert MissingGenes(N_GENES)(torch.zeros(1, N_GENES), weight) is None
+    x, offsets = torch.rand(9), torch.tensor([0, 4, 9])
+    assert fitted.rescale(x, offsets, torch.ones(1, N_GENES), torch.tensor([0, 0])) is x
+
+
+def test_values_are_those_of_a_whole_cell(fitted):
+    counts = fitted.level.double()
+    whole = torch.log1p(counts / counts.sum() * 1e4)
+    half = torch.arange(N_GENES) % 2 == 0
+    seen = torch.log1p(counts[half] / counts[half].sum() * 1e4)
+    offsets, where = torch.tensor([0, len(seen)]), torch.tensor([0])
+    found = fitted.rescale(seen, offsets, half[None].float(), where)
+    torch.testing.assert_close(found, whole[half], rtol=1e-5, atol=1e-5)
+
+
+def test_a_query_with_a_fifth_of_the_genes():
+    atlas = simulate_atlas(900, 300, n_types=5, n_markers=10, random_state=3)
+    model = sct.finetune(atlas[:500].copy(), labels_key="cell_type", deep=False)
+    query = atlas[500:].copy()
+    truth = query.obs.pop("cell_type").astype(str).to_numpy()
+    few = np.sort(np.random.default_rng(1).permutation(300)[:60])
+    small = query[:, few].copy()
+    with pytest.warns(UserWarning, match="60 of the model.s 300 genes"):
+        sct.tl.transfer_labels(small, model, coverage=0.9)
+    right = small.obs["sctabnet_label"].astype(str).to_numpy() == truth
+    confidence = small.obs["sctabnet_confidence"].to_numpy()
+    assert right.mean() > 0.8
+    assert abs(confidence.mean() - right.mean()) < 0.1
+    sets = [set(text.split("|")) for text in small.obs["sctabnet_label_set"]]
+    assert np.mean([name in of for name, of in zip(truth, sets, strict=True)]) > 0.85
+    # the logits are linear in what the panel measured, as the explanation takes them to be
+    corpus = Corpus.open(small, vocabulary=model.vocabulary)
+    cells, head = corpus.take(np.arange(50)), model.network.labels
+    with torch.no_grad():
+        tokens = model.network.tokens(cells)
+        x = head.missing.rescale(
+            tokens.x, tokens.offsets, tokens.panel, torch.zeros(50, dtype=torch.int64)
+        )
+        dense = torch.zeros(50, len(model.vocabulary) + 1)
+        dense[torch.arange(50).repeat_interleave(tokens.offsets.diff()), tokens.indices] = x
+        weight = head.wide_weights(cells.measured)[0]
+        change = (dense[1:, :-1] - dense[:1, :-1]) @ weight
+        logits = head.wide_logits(tokens, model.network.encoder.mean)
+    torch.testing.assert_close(logits[1:] - logits[:1], change, rtol=1e-3, atol=1e-3)
