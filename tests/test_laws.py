@@ -255,5 +255,9 @@ def test_a_network_has_no_parameter_that_knows_columns():
     per_gene = {name for name, p in network.state_dict().items() if p.shape[:1] in ((7,), (8,))}
     tables = {
         f"{name}.weight" for name, m in network.named_modules() if isinstance(m, GeneTable)
-    } | {f"encoder.{name}" for name, _ in network.encoder.named_buffers(recurse=False)}
+    } | {
+        f"{room}.{name}"
+        for room, part in (("encoder", network.encoder), ("labels.missing", network.labels.missing))
+        for name, _ in part.named_buffers(recurse=False)
+    }
     assert per_gene - tables == set()
