@@ -243,7 +243,10 @@ def _ours(
         model = sct.finetune(
             reference, init=init, labels_key=options.labels_key, seed=seed, **batch, **config
         )
-        print("   ", {k: v for k, v in model.history[-1].items() if k != "data"})
+        print(
+            "   ",
+            {k: v for k, v in model.history[-1].items() if k in ("gate", "temperature", "ridge_c")},
+        )
         sct.tl.transfer_labels(
             query, model, coverage=0.9, overwrite=True, adapt=adapt, reference=reference
         )
