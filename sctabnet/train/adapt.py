@@ -46,7 +46,7 @@ def adapt(
     ``"joint"`` reads the reference again and learns its labels along the principal axes of
     reference and query together, see :func:`~sctabnet.train.shared_axes.shared_axes`. It replaces
     the logistic regression and switches the TabNet term off, which was not trained beside it.
-    Leaving one of three chemistries out it named rare types better (macro-F1 +5 points on average)
+    Leaving one of three chemistries out it named rare types better (macro-F1 +4 points on average)
     and cost accuracy among T cells (-2 points): it is for atlases that differ in chemistry.
 
     ``"statistics"`` needs the query alone: it moves the genes' centres by the difference between
