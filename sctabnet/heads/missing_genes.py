@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 N_AXES = 50
+_ROUNDING = 1e-4
 
 
 @dataclass(slots=True)
@@ -59,7 +60,8 @@ class MissingGenes(nn.Module):
     noise
         float32 (g,), psi.
     level
-        float32 (g,), mean counts per 10,000.
+        float32 (g,), a gene's counts as a share of those that the average training cell's panel
+        holds: they sum to 1 for a panel as in training.
     """
 
     axes: Tensor
@@ -76,8 +78,8 @@ class MissingGenes(nn.Module):
         """Return log1p values as if the cells' missing genes had been counted too.
 
         Values are log1p of counts per 10,000 of the genes that a panel holds. The fewer these are,
-        the larger a value for the same cell: here a panel's genes share what they hold of an
-        average cell.
+        the larger a value for the same cell: here a panel's genes share what they hold of the
+        average training cell.
 
         Parameters
         ----------
@@ -86,10 +88,9 @@ class MissingGenes(nn.Module):
         panel_sg, where_n
             (s, g), 1 where a panel holds the gene, and int64 (n,) the panel of each cell.
         """
-        measured = panel_sg > 0
-        if not bool(self.level.any()) or bool(measured[:, self.level > 0].all()):
+        share_s = ((panel_sg > 0) * self.level).sum(1)
+        if not bool(self.level.any()) or bool(((share_s - 1).abs() < _ROUNDING).all()):
             return x_k
-        share_s = (measured * self.level).sum(1) / self.level.sum()
         share_k = torch.repeat_interleave(share_s[where_n], offsets.diff(), output_size=len(x_k))
         return torch.log1p(torch.expm1(x_k) * share_k)
 

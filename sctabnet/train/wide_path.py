@@ -63,7 +63,9 @@ class WidePath:
         self.c, self.log_loss = fitted.c, fitted.log_loss
         self._fitted = fitted
         self._axes, self._noise = _factors(x, mean_g.double().numpy())
-        self._level = np.asarray(x.expm1().mean(0)).ravel()
+        level = np.asarray(x.expm1().mean(0)).ravel()
+        held = (corpus.measured @ level)[corpus.source_codes[chosen]].mean()
+        self._level = level / max(held, 1e-12)
         if len(chosen) < len(rows):
             self.refit(corpus, rows, random_state=random_state)
 

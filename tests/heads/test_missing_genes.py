@@ -21,7 +21,7 @@ def fitted(rng):
     missing = MissingGenes(N_GENES)
     missing.axes.copy_(torch.from_numpy(rng.normal(size=(N_GENES, N_AXES)) / 5))
     missing.noise.copy_(torch.from_numpy(rng.uniform(0.2, 1, N_GENES)))
-    missing.level.copy_(torch.from_numpy(rng.uniform(1, 9, N_GENES)))
+    missing.level.copy_(torch.from_numpy(rng.dirichlet(np.ones(N_GENES))))
     return missing
 
 
@@ -68,6 +68,17 @@ def test_values_are_those_of_a_whole_cell(fitted):
     offsets, where = torch.tensor([0, len(seen)]), torch.tensor([0])
     found = fitted.rescale(seen, offsets, half[None].float(), where)
     torch.testing.assert_close(found, whole[half], rtol=1e-5, atol=1e-5)
+
+
+def test_training_on_several_panels_sees_no_change_on_average():
+    atlas = simulate_atlas(600, 120, n_types=3, random_state=5)
+    some = [atlas[:300, :90].copy(), atlas[300:, 30:].copy()]
+    model = sct.finetune(some, labels_key="cell_type", deep=False)
+    level = model.network.labels.missing.level.double()
+    corpus = Corpus.open(some, vocabulary=model.vocabulary)
+    shares = torch.from_numpy(corpus.measured).double() @ level
+    assert shares.mean().item() == pytest.approx(1, abs=0.02)
+    assert (shares < 1.15).all() and level.sum() > 1.05
 
 
 def test_a_query_with_a_fifth_of_the_genes():
