@@ -11,6 +11,7 @@ from typing import Any
 import jsonargparse
 
 from sctabnet._errors import InputError
+from sctabnet.cli.recipe_path import recipe_path
 
 # what jsonargparse says, and the same in the words of somebody who never saw its source
 _PLAIN = (
@@ -80,7 +81,7 @@ def tidy(argv: Sequence[str], verbs: Mapping[str, Any]) -> list[str]:
         Functions of the verbs, or of what a verb can be asked for (``evaluate labels``); their
         signatures tell who reads several files, and what is a switch.
     """
-    tokens = [_underscored(token) for token in argv]
+    tokens = _with_recipes([_underscored(token) for token in argv])
     at = next((i for i, token in enumerate(tokens) if token in verbs), None)
     if at is None:
         return tokens
@@ -108,6 +109,18 @@ def tidy(argv: Sequence[str], verbs: Mapping[str, Any]) -> list[str]:
     for token, following in pairwise([*rest, "--"]):
         head += [token, "true"] if token in switches and following.startswith("--") else [token]
     return head
+
+
+def _with_recipes(tokens: list[str]) -> list[str]:
+    """Put the files of recipes in the place of their names."""
+    parts: list[str] = []
+    for token in tokens:
+        joined = token.startswith("--config=")
+        parts += ["--config", token.removeprefix("--config=")] if joined else [token]
+    return [
+        recipe_path(token) if before == "--config" else token
+        for before, token in pairwise(["", *parts])
+    ]
 
 
 def _underscored(token: str) -> str:
