@@ -146,6 +146,7 @@ def plan_of(files: dict[str, Path], gasperini: Path) -> list[tuple[str, str, Pat
 
 def run_all(folder: Path, arguments: argparse.Namespace) -> list[dict[str, object]]:
     files = write_data(folder, arguments.n_cells, arguments.n_genes)
+    os.sync()  # or the first arms share the machine with what is still being written
     root = Path(__file__).resolve().parents[2]
     gasperini = root.parent / "shared" / "data" / "gasperini_72k.h5ad"
     rows = []
