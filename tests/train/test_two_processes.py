@@ -25,7 +25,7 @@ SCRIPT = """
     if __name__ == "__main__":
         sct.settings.progress_bar = False
         model = sct.pretrain(
-            simulate_atlas(301, 120, n_types=3), n_d=8, n_a=8, n_steps=2, max_epochs=2,
+            simulate_atlas(301, 120, n_types=3), n_d=8, n_a=8, n_steps=2, max_epochs=1,
             minibatch_size=64, ghost_size=32, accelerator="cpu", devices=int(sys.argv[1]),
             precision="64-true",
         )
