@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sctabnet.heads.missing_genes import MissingGenes
 from sctabnet.nn.gene_table import GeneTable
 from sctabnet.nn.tokens import Tokens
-from sctabnet.ops import gene_sum
+from sctabnet.ops import gene_dot, gene_sum
 
 ClassWeight = Literal["none", "balanced"]
 
@@ -102,9 +102,8 @@ class LabelHead(nn.Module):
         filled = self.missing(panel, table[:-1])
         if filled is None:
             return logits + self.bias
-        loadings = torch.nn.functional.pad(filled.loadings_ga, (0, 0, 0, 1))
-        factors = gene_sum(x, tokens.indices, tokens.offsets, loadings)
-        factors = factors - ((panel * mean_g) @ loadings[:-1])[where]
+        factors = gene_sum(x, tokens.indices, tokens.offsets, filled.loadings_ga)
+        factors = factors - ((panel * mean_g) @ filled.loadings_ga[:-1])[where]
         logits = logits + (factors[:, None] @ filled.weight_sac[where])[:, 0]
         return (logits + self.bias) * filled.scale_s[where, None]
 
@@ -117,10 +116,26 @@ class LabelHead(nn.Module):
         filled = self.missing(panel_sg, weight_gc)
         weight = weight_gc.expand(len(panel_sg), -1, -1)
         if filled is not None:
-            weight = (weight + filled.loadings_ga @ filled.weight_sac) * filled.scale_s[
-                :, None, None
-            ]
+            weight = weight + filled.loadings_ga[:-1] @ filled.weight_sac
+            weight = weight * filled.scale_s[:, None, None]
         return weight * (panel_sg > 0)[:, :, None]
+
+    def wide_slopes(
+        self, slope_nc: Tensor, indices: Tensor, offsets: Tensor, panel_sg: Tensor, where_n: Tensor
+    ) -> Tensor:
+        """Return (k,) the weights of each cell's genes, labels mixed as ``slope_nc`` says.
+
+        They are those of :meth:`wide_weights` for the panel ``where_n`` of the cell, whose tables
+        are never made.
+        """
+        table = self.wide()
+        filled = self.missing(panel_sg, table[:-1])
+        if filled is None:
+            return gene_dot(slope_nc, table, indices, offsets)
+        slope = slope_nc * filled.scale_s[where_n, None]
+        factors = (filled.weight_sac[where_n] @ slope[:, :, None])[:, :, 0]
+        own = gene_dot(slope, table, indices, offsets)
+        return own + gene_dot(factors, filled.loadings_ga, indices, offsets)
 
     @torch.no_grad()
     def as_for_panel(self, logits_mc: Tensor, panel_sg: Tensor) -> Tensor:

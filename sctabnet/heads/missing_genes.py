@@ -18,7 +18,8 @@ class Filled:
     Parameters
     ----------
     loadings_ga
-        (g, a), the weight of a measured gene's deviation from its mean in each of a hidden factors.
+        (g + 1, a), the weight of a measured gene's deviation from its mean in each of a hidden
+        factors; 0 for the absent token in the last row.
     weight_sac
         (s, a, c), what each factor adds to the scores.
     scale_s
@@ -110,7 +111,7 @@ class MissingGenes(nn.Module):
         if not bool(self.noise.any()) or bool(measured[:, used].all()):
             return None
         noise = self.noise.clamp_min(1e-12)[:, None]
-        loadings = self.axes / noise
+        loadings = torch.nn.functional.pad(self.axes / noise, (0, 0, 0, 1))
         # small matrices, and not every device has float64
         on_cpu = [t.cpu().double() for t in (self.axes, noise, weight_gc)]
         panels = [_of_panel(at[:, None].cpu().double(), *on_cpu) for at in measured]

@@ -9,7 +9,6 @@ from sctabnet.data.minibatch import Minibatch
 from sctabnet.heads.label_contrast import label_contrast
 from sctabnet.model.network import Network, Prediction
 from sctabnet.nn.normalise import normalise
-from sctabnet.ops import gene_dot
 
 
 def contributions(
@@ -56,12 +55,10 @@ def contributions(
             slope_nc = torch.full_like(prediction.logits, -1 / max(head.bias.numel() - 1, 1))
             slope_nc.scatter_(1, chosen[:, None], 1.0)
             sources, where = torch.unique(minibatch.source_ids, return_inverse=True)
-            gradient = torch.zeros_like(x)
-            for number, weight_gc in enumerate(head.wide_weights(minibatch.measured[sources])):
-                of_source = slope_nc * (where == number)[:, None]
-                table = torch.nn.functional.pad(weight_gc, (0, 0, 0, 1))
-                gradient += gene_dot(of_source, table, minibatch.indices, minibatch.offsets)
-            heard = head.missing.rescale(x, minibatch.offsets, minibatch.measured[sources], where)
+            panel = minibatch.measured[sources]
+            indices, offsets = minibatch.indices, minibatch.offsets
+            gradient = head.wide_slopes(slope_nc, indices, offsets, panel, where)
+            heard = head.missing.rescale(x, offsets, panel, where)
         return (heard - mean) * gradient, x, prediction
     if n_steps == 1:
         value, prediction = _gradient(network, minibatch, x, targets, hold_masks=True)

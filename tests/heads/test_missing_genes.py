@@ -34,7 +34,7 @@ def test_scores_are_those_of_the_conditional_mean(fitted, rng):
     for number, s in enumerate(measured):
         to_hidden = np.linalg.solve(covariance[np.ix_(s, s)], covariance[np.ix_(s, ~s)])
         expected = weight[s] + to_hidden @ weight[~s]
-        added = filled.loadings_ga.numpy()[s] @ filled.weight_sac[number].numpy()
+        added = filled.loadings_ga.numpy()[:-1][s] @ filled.weight_sac[number].numpy()
         np.testing.assert_allclose(weight[s] + added, expected, atol=1e-4)
         left = covariance[np.ix_(~s, ~s)] - covariance[np.ix_(~s, s)] @ to_hidden
         open_ = weight[~s].T @ left @ weight[~s]
@@ -79,6 +79,16 @@ def test_training_on_several_panels_sees_no_change_on_average():
     shares = torch.from_numpy(corpus.measured).double() @ level
     assert shares.mean().item() == pytest.approx(1, abs=0.02)
     assert (shares < 1.15).all() and level.sum() > 1.05
+    # slopes of cells from both panels are those of each panel's own weights
+    cells, head = corpus.take(np.arange(280, 320)), model.network.labels
+    mix = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        args = (cells.indices, cells.offsets, cells.measured, cells.source_ids)
+        found = head.wide_slopes(mix, *args)
+        weight = head.wide_weights(cells.measured)
+    cell = torch.arange(40).repeat_interleave(cells.offsets.diff())
+    expected = (weight[cells.source_ids[cell], cells.indices] * mix[cell]).sum(1)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_query_with_a_fifth_of_the_genes():
