@@ -21,7 +21,7 @@ def evaluate_perturbation(
     control: str = "control",
     dose_key: str | None = None,
     context_keys: list[str] | None = None,
-    batch_key: str | None = None,
+    batch_key: list[str] | str | None = None,
     split: str = "leave_one_combination_out",
     hold_out: list[str] | None = None,
     init: str | None = None,
@@ -40,7 +40,7 @@ def evaluate_perturbation(
         control: Name of the unperturbed cells.
         dose_key: Column of .obs with doses.
         context_keys: Columns of .obs whose combination is the context, such as the cell type.
-        batch_key: Column of .obs with the experimental batch.
+        batch_key: Column of .obs with the experimental batch, or several of them.
         split: leave_one_combination_out, half_of_combinations, leave_one_entity_out or
             leave_one_context_out.
         hold_out: Conditions to hold out, such as KLF1+MAP2K6, in place of a split.

@@ -19,7 +19,7 @@ def pretrain(
     out: str | None = None,
     run: str | None = None,
     resume: str | None = None,
-    batch_key: str | None = None,
+    batch_key: list[str] | str | None = None,
     donor_key: str | None = None,
     layer: str | None = None,
     value_kind: ValueKind | None = None,
@@ -36,7 +36,7 @@ def pretrain(
         out: Folder to write the model to; or give run.
         run: Folder of a job that survives interruptions: recipe, metrics, checkpoints, model.
         resume: Folder of an interrupted job to go on with; nothing else needs to be given.
-        batch_key: Column of .obs with the experimental batch.
+        batch_key: Column of .obs with the experimental batch, or several of them.
         donor_key: Column of .obs with the donor; whole donors are held out for validation.
         layer: Layer to read; "raw" for .raw; X if not given.
         value_kind: What the values are, where you know it and they leave doubt.

@@ -50,8 +50,8 @@ class CellTable:
         for key in covariate_keys:
             if not isinstance(key, str):
                 raise InputError(
-                    f"The name of a column of obs must be text. Found {key!r}. Pass one name; "
-                    "join several columns into one where you have more."
+                    f"The name of a column of obs must be text. Found {key!r}. Pass names "
+                    "of columns."
                 )
         self.covariate_levels: dict[str, tuple[str, ...]] = {}
         self._covariate_codes: dict[str, NDArray[Any]] = {}

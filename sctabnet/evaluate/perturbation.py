@@ -67,7 +67,7 @@ def perturbation(  # noqa: PLR0913 (the columns of a screen)
     control: str = "control",
     dose_key: str | None = None,
     context_keys: Sequence[str] = (),
-    batch_key: str | None = None,
+    batch_key: str | Sequence[str] | None = None,
     split: str | Collection[str] = "leave_one_combination_out",
     layer: str | None = None,
     value_kind: ValueKind | None = None,

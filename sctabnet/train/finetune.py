@@ -22,6 +22,7 @@ from sctabnet.model.copy_weights import copy_weights
 from sctabnet.model.model import Model
 from sctabnet.model.model_config import ModelConfig
 from sctabnet.train.accepted_input import accepted_input
+from sctabnet.train.batch_keys import batch_keys
 from sctabnet.train.calibrate import calibrate
 from sctabnet.train.choices import Choices
 from sctabnet.train.data_record import data_record
@@ -41,7 +42,7 @@ def finetune(  # noqa: PLR0913 (the public contract)
     *,
     init: Model | str | Path | None = None,
     labels_key: str | None = None,
-    batch_key: str | None = None,
+    batch_key: str | Sequence[str] | None = None,
     perturbation_key: str | Sequence[str] | None = None,
     control: str | None = None,
     dose_key: str | None = None,
@@ -72,9 +73,10 @@ def finetune(  # noqa: PLR0913 (the public contract)
     labels_key
         Column of ``.obs`` with the labels. Missing values are unlabelled cells.
     batch_key
-        Column of ``.obs`` with the experimental batch. Where it has two levels or more, whole
-        batches are held out to choose the penalty and the epoch, and the embeddings that
-        :func:`sctabnet.tl.embed` writes are batch-corrected, with cells moved towards their label.
+        Column of ``.obs`` with the experimental batch, or several: all are embedded as categorical
+        covariates. Where the first has two levels or more, whole batches of it are held out to
+        choose the penalty and the epoch, and the embeddings that :func:`sctabnet.tl.embed` writes
+        are corrected for it, with cells moved towards their label.
     perturbation_key, control, dose_key, context_keys
         Columns of ``.obs`` with the perturbation, its dose and the context, and the name of
         unperturbed cells (``"control"`` if not given). Not together with ``labels_key``.
@@ -140,12 +142,12 @@ def finetune(  # noqa: PLR0913 (the public contract)
         )
     choices = Choices.given(_start(start), **config, seed=seed)
     seed = choices.model.seed
-    covariate_keys = () if batch_key is None else (batch_key,)
+    keys = batch_keys(batch_key, labels_key)
     corpus = Corpus.open(
         source,
         layer=layer,
         labels_key=labels_key,
-        covariate_keys=covariate_keys,
+        covariate_keys=keys,
         value_kind=value_kind,
     )
     if start is not None and start.vocabulary != corpus.vocabulary:
@@ -162,7 +164,7 @@ def finetune(  # noqa: PLR0913 (the public contract)
             source,
             layer=layer,
             labels_key=labels_key,
-            covariate_keys=covariate_keys,
+            covariate_keys=keys,
             value_kind=value_kind,
             vocabulary=both,
         )
@@ -180,7 +182,7 @@ def finetune(  # noqa: PLR0913 (the public contract)
     network = model.network
     labels = corpus.label_codes
     labelled = np.flatnonzero(labels >= 0)
-    groups = corpus.covariate_codes[:, 0] if batch_key is not None else None
+    groups = corpus.covariate_codes[:, 0] if keys else None
     train, validation = _hold_out(labelled, labels, groups, choices, seed)
     mean, std = gene_statistics(corpus.minibatches(train), len(corpus.vocabulary))
     measured = torch.from_numpy(corpus.measured.any(0))
@@ -219,7 +221,7 @@ def finetune(  # noqa: PLR0913 (the public contract)
         wide.refit(corpus, labelled, random_state=seed)
         wide.put_into(network)
         result |= {"ridge_c": wide.c}
-    if batch_key is not None:
+    if keys:
         fit_integration(model, corpus, random_state=seed)
     model.history.append(
         {
@@ -227,7 +229,7 @@ def finetune(  # noqa: PLR0913 (the public contract)
             "n_cells": len(labelled),
             **data_record(corpus),
             "labels_key": labels_key,
-            "batch_key": batch_key,
+            "batch_key": keys[0] if len(keys) == 1 else keys or None,
             "layer": layer,
             **result,
         }

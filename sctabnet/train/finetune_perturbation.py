@@ -35,7 +35,7 @@ def finetune_perturbation(  # noqa: PLR0913 (the public contract)
     control: str = "control",
     dose_key: str | None = None,
     context_keys: Sequence[str] = (),
-    batch_key: str | None = None,
+    batch_key: str | Sequence[str] | None = None,
     layer: str | None = None,
     value_kind: ValueKind | None = None,
     out: str | Path | None = None,
@@ -66,7 +66,8 @@ def finetune_perturbation(  # noqa: PLR0913 (the public contract)
     context_keys
         Columns whose combination is the context, such as the cell type.
     batch_key
-        Column with the experimental batch: effects are taken against controls of the same batch.
+        Column with the experimental batch, or several whose combination it is: effects are taken
+        against controls of the same batch.
     layer, value_kind, out, seed
         See :func:`~sctabnet.train.finetune.finetune`.
     embeddings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from sctabnet.data.corpus import Corpus
 from sctabnet.data.open_sources import Source
 from sctabnet.model.model import Model
 from sctabnet.train.accepted_input import accepted_input
+from sctabnet.train.batch_keys import batch_keys
 from sctabnet.train.choices import Choices
 from sctabnet.train.data_record import data_record
 from sctabnet.train.fit import fit
@@ -37,7 +39,7 @@ def pretrain(
     out: str | Path | None = None,
     run: str | Path | None = None,
     resume: bool = False,
-    batch_key: str | None = None,
+    batch_key: str | Sequence[str] | None = None,
     donor_key: str | None = None,
     layer: str | None = None,
     value_kind: ValueKind | None = None,
@@ -63,8 +65,9 @@ def pretrain(
         Go on with the interrupted job in ``run``, to the same bits (one CPU process) as if it had
         not been interrupted. The other arguments must be those that it was started with.
     batch_key
-        Column of ``.obs`` with the experimental batch, or None. With it the embeddings that
-        :func:`sctabnet.tl.embed` writes are batch-corrected.
+        Column of ``.obs`` with the experimental batch, or several, or None: all are embedded as
+        categorical covariates. The embeddings that :func:`sctabnet.tl.embed` writes are corrected
+        for the first.
     donor_key
         Column of ``.obs`` with the donor: whole donors are held out for validation. None holds
         single cells out.
@@ -105,7 +108,9 @@ def pretrain(
         _checks.check_new_folder(out)
     choices = Choices.given(**config, seed=seed)
     _checks.check_choice(logger, ("csv", "wandb"), argument="logger")
-    options: dict[str, Any] = {"batch_key": batch_key, "donor_key": donor_key, "layer": layer}
+    keys = batch_keys(batch_key)
+    options: dict[str, Any] = {"batch_key": keys[0] if len(keys) == 1 else keys or None}
+    options |= {"donor_key": donor_key, "layer": layer}
     options |= {"value_kind": value_kind, "seed": choices.model.seed, "logger": logger}
     if run is None:
         if resume or logger != "csv":
@@ -134,11 +139,11 @@ class _Job(NamedTuple):
 
 def _train(source: Source, choices: Choices, options: dict[str, Any], job: _Job | None) -> Model:
     """Open the data, make or load the model to start from, and train it."""
-    batch_key, donor_key = options["batch_key"], options["donor_key"]
+    keys, donor_key = batch_keys(options["batch_key"]), options["donor_key"]
     corpus = Corpus.open(
         source,
         layer=options["layer"],
-        covariate_keys=() if batch_key is None else (batch_key,),
+        covariate_keys=keys,
         value_kind=options["value_kind"],
     )
     for alignment in corpus.alignments:
@@ -163,7 +168,7 @@ def _train(source: Source, choices: Choices, options: dict[str, Any], job: _Job 
             record=record,
         )
         model.network.encoder.attention.copy_(mean_attention(model, corpus, validation))
-        if batch_key is not None:
+        if keys:
             fit_integration(model, corpus, random_state=options["seed"])
         model.history.append(
             {"task": "pretrain", "n_cells": corpus.n_cells, **data_record(corpus), **result}

@@ -14,6 +14,7 @@ from sctabnet.data.corpus import Corpus
 from sctabnet.data.open_sources import Source
 from sctabnet.genes.gene_vocabulary import GeneVocabulary
 from sctabnet.model.model import Model
+from sctabnet.train.batch_keys import batch_keys
 from sctabnet.train.perturbation_sums import PerturbationSums
 
 
@@ -24,7 +25,7 @@ def read_perturbations(
     control: str,
     dose_key: str | None,
     context_keys: Sequence[str],
-    batch_key: str | None,
+    batch_key: str | Sequence[str] | None,
     layer: str | None,
     value_kind: ValueKind | None,
     init: Model | None = None,
@@ -51,14 +52,15 @@ def read_perturbations(
     control = str(control)
     conditions = _conditions(corpus, keys, control, dose_key)
     contexts = _joined(corpus, context_keys)
-    batches = _joined(corpus, [] if batch_key is None else [batch_key])
+    of_batch = batch_keys(batch_key)
+    batches = _joined(corpus, of_batch)
     sums = PerturbationSums.of(corpus, conditions, contexts, batches, seed=seed)
     about = {
         "perturbation_key": keys,
         "control": control,
         "dose_key": dose_key,
         "context_keys": context_keys,
-        "batch_key": batch_key,
+        "batch_key": of_batch[0] if len(of_batch) == 1 else of_batch or None,
         "value_kind": corpus.value_kind,
     }
     return corpus, sums, about
