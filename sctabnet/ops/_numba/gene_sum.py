@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sctabnet.ops._numba.add_run import add_run
 from sctabnet.ops._numba.block_size import block_size
 from sctabnet.ops._numba.common_genes import common_genes
 from sctabnet.ops._numba.raise_bad_index import raise_bad_index
@@ -33,33 +34,19 @@ def gene_sum(values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Ten
     return out_nd
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+@numba.njit(nogil=True, cache=True)
 def _add_rows(start, stop, values, indices, starts, ends, table, out, block):  # type: ignore[no-untyped-def]
-    n_genes, width = table.shape
+    n_genes = len(table)
     at = starts[start:stop].copy()
     for first in range(0, n_genes, block):
         top = np.uint64(min(first + block, n_genes))
         for row in range(start, stop):
-            i, end, o = at[row - start], ends[row], out[row]
-            # four genes per pass over the output row: it is loaded and stored once for them
-            while (
-                i + 3 < end
-                and indices[i] < top
-                and indices[i + 1] < top
-                and indices[i + 2] < top
-                and indices[i + 3] < top
-            ):
-                v0, v1, v2, v3 = values[i], values[i + 1], values[i + 2], values[i + 3]
-                t0, t1 = table[indices[i]], table[indices[i + 1]]
-                t2, t3 = table[indices[i + 2]], table[indices[i + 3]]
-                for j in range(width):
-                    o[j] += v0 * t0[j] + v1 * t1[j] + v2 * t2[j] + v3 * t3[j]
-                i += 4
-            while i < end and indices[i] < top:
-                v0, t0 = values[i], table[indices[i]]
-                for j in range(width):
-                    o[j] += v0 * t0[j]
+            i = at[row - start]
+            run = i
+            while i < ends[row] and indices[i] < top:
                 i += 1
+            if i > run:
+                add_run(values, indices, run, i, table, out[row])
             at[row - start] = i
     for row in range(start, stop):
         if at[row - start] != ends[row]:
