@@ -12,39 +12,30 @@ import jsonargparse
 
 from sctabnet._settings import settings
 from sctabnet.cli._parser import Parser, tidy
-from sctabnet.cli.annotate import annotate
-from sctabnet.cli.demo import demo
-from sctabnet.cli.evaluate import evaluate_labels
-from sctabnet.cli.evaluate_perturbation import evaluate_perturbation
-from sctabnet.cli.explain import explain
-from sctabnet.cli.export import export
-from sctabnet.cli.finetune import finetune
-from sctabnet.cli.perturb import perturb
-from sctabnet.cli.prepare import prepare
-from sctabnet.cli.pretrain import pretrain
-from sctabnet.cli.report import report
-from sctabnet.cli.validate import validate
+from sctabnet.cli._verbs import Verbs
 from sctabnet.model.model import Model
 from sctabnet.train.run_folder import RunFolder
 from sctabnet.train.run_interrupted import RunInterrupted
 
-VERBS: dict[str, Any] = {
-    "demo": demo,
-    "prepare": prepare,
-    "validate": validate,
-    "pretrain": pretrain,
-    "finetune": finetune,
-    "export": export,
-    "annotate": annotate,
-    "explain": explain,
-    "perturb": perturb,
-    "report": report,
-    "evaluate": {
-        "_help": "Score results against the truth.",
-        "labels": evaluate_labels,
-        "perturbation": evaluate_perturbation,
-    },
-}
+VERBS = Verbs(
+    {
+        "demo": "demo:demo",
+        "prepare": "prepare:prepare",
+        "validate": "validate:validate",
+        "pretrain": "pretrain:pretrain",
+        "finetune": "finetune:finetune",
+        "export": "export:export",
+        "annotate": "annotate:annotate",
+        "explain": "explain:explain",
+        "perturb": "perturb:perturb",
+        "report": "report:report",
+        "evaluate": {
+            "_help": "Score results against the truth.",
+            "labels": "evaluate:evaluate_labels",
+            "perturbation": "evaluate_perturbation:evaluate_perturbation",
+        },
+    }
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,11 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     with _short_warnings():
         try:
             arguments = tidy(sys.argv[1:] if argv is None else argv, VERBS)
-            if "finetune" in arguments:
-                parser["set_defaults"] = _pretrained(arguments, parser)
-            if "pretrain" in arguments:
+            asked = [verb for verb in arguments[:1] if verb in VERBS]
+            verbs = {verb: VERBS[verb] for verb in asked or VERBS}
+            if asked == ["finetune"]:
+                parser["set_defaults"] = _pretrained(arguments, verbs, parser)
+            if asked == ["pretrain"]:
                 parser["set_defaults"] = _interrupted(arguments)
-            jsonargparse.auto_cli(VERBS, args=arguments, **parser)
+            jsonargparse.auto_cli(verbs, args=arguments, **parser)
         except (ValueError, KeyError, OSError, ImportError) as error:
             print(f"sctabnet: {' '.join(str(error).split())}", file=sys.stderr)
             return 2
@@ -82,9 +75,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _pretrained(arguments: list[str], parser: dict[str, Any]) -> dict[str, Any] | None:
+def _pretrained(
+    arguments: list[str], verbs: dict[str, Any], parser: dict[str, Any]
+) -> dict[str, Any] | None:
     """Return the choices of the model to start from: its sizes are the defaults of the new one."""
-    config = jsonargparse.auto_parser(VERBS, **parser).parse_args(arguments)
+    config = jsonargparse.auto_parser(verbs, **parser).parse_args(arguments)
     init = config.get("finetune.init")
     return None if init is None else {"finetune.model": Model.load(init).config.to_dict()}
 

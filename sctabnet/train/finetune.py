@@ -27,7 +27,6 @@ from sctabnet.train.calibrate import calibrate
 from sctabnet.train.choices import Choices
 from sctabnet.train.data_record import data_record
 from sctabnet.train.finetune_perturbation import finetune_perturbation
-from sctabnet.train.fit import fit
 from sctabnet.train.fit_integration import fit_integration
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.mean_attention import mean_attention
@@ -203,6 +202,9 @@ def finetune(  # noqa: PLR0913 (the public contract)
         logits = wide.training_logits(network, corpus, train)
     result: dict[str, Any] = {}
     if head.deep:
+        # Lightning takes seconds to import, and a plain logistic regression does without
+        from sctabnet.train.fit import fit
+
         result = fit(
             network,
             corpus,

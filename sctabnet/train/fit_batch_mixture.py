@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 
 from sctabnet.nn.batch_mixture import SIGMA, BatchMixture
 
@@ -47,6 +46,8 @@ def fit_batch_mixture(
     n_clusters = int(np.clip(round(n / CELLS_PER_CLUSTER), min(2, n), MAX_CLUSTERS))
     batch = np.eye(n_batches + 1)[codes]
     share = batch.mean(0)
+    from sklearn.cluster import KMeans
+
     clusters = KMeans(n_clusters, n_init=1, random_state=random_state).fit(_unit(z))
     y, prior = _unit(clusters.cluster_centers_), np.zeros((n_batches + 1, n_clusters))
     corrected, rounds = z, []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +21,17 @@ from sctabnet.train.accepted_input import accepted_input
 from sctabnet.train.batch_keys import batch_keys
 from sctabnet.train.choices import Choices
 from sctabnet.train.data_record import data_record
-from sctabnet.train.fit import fit
 from sctabnet.train.fit_integration import fit_integration
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.held_out_cells import held_out_cells
 from sctabnet.train.is_first_process import is_first_process
 from sctabnet.train.mean_attention import mean_attention
 from sctabnet.train.run_folder import RunFolder
-from sctabnet.train.run_record import RunRecord
 from sctabnet.train.source_names import source_names
 from sctabnet.train.start_embeddings import start_embeddings
+
+if TYPE_CHECKING:
+    from sctabnet.train.run_record import RunRecord
 
 
 def pretrain(
@@ -139,6 +140,9 @@ class _Job(NamedTuple):
 
 def _train(source: Source, choices: Choices, options: dict[str, Any], job: _Job | None) -> Model:
     """Open the data, make or load the model to start from, and train it."""
+    # with Lightning, which takes seconds to import: bad input is refused before
+    from sctabnet.train.fit import fit
+
     keys, donor_key = batch_keys(options["batch_key"]), options["donor_key"]
     corpus = Corpus.open(
         source,
@@ -213,4 +217,6 @@ def _start(
         return model, None
     if is_first_process():
         job.folder.note_environment()
+    from sctabnet.train.run_record import RunRecord
+
     return model, RunRecord(job.folder, model, logger=options["logger"])

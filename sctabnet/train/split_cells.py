@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 
 def split_cells(
@@ -37,6 +36,8 @@ def split_cells(
     -------
     One sorted array of positions per fold, disjoint.
     """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
     counts = np.bincount(labels)
     eligible = np.flatnonzero(counts[labels] >= 2)
     if not len(eligible):

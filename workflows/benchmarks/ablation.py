@@ -4,7 +4,8 @@
     python workflows/benchmarks/ablation.py --data pbmc_crosstech.h5ad --reduced
 
 Cells: each technology is held out in turn. Tables: breast_cancer and digits of scikit-learn, 5-fold
-cross-validation. Every arm runs in a process of its own, so that its memory is its own. Writes one
+cross-validation. Every arm runs in a process of its own, so that its memory is its own, and all
+arms of a seed before the next seed, so that a run cut short has compared like with like. Writes one
 row per (task, arm, split, seed), a table of means and a figure. Scores of the whole model and of
 its TabNet term alone are both given, because the logistic regression beside it hides what the
 encoder's parts do. ``--reduced`` takes fewer cells, epochs, splits and seeds, and says so.
@@ -83,33 +84,39 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after")
     parser.add_argument("--tasks", nargs="*", default=["cells", "breast_cancer", "digits"])
     parser.add_argument("--out", default="workflows/benchmarks/results")
-    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        task, arm = options.one
+        task, arm, seed = options.one
         run = run_cells if task == "cells" else run_table
-        print(json.dumps([{"task": task, "arm": arm, **row} for row in run(task, arm, options)]))
+        print(json.dumps(run(task, arm, int(seed), options)))
         return
     rows, skipped, started = [], [], time.perf_counter()
-    for task in options.tasks:
-        for arm in CELLS if task == "cells" else TABLES:
-            if time.perf_counter() - started > 60 * options.minutes:
-                skipped.append(f"{task}: {arm}")
-                continue
-            command = [sys.executable, __file__, *sys.argv[1:], "--one", task, arm]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            found = json.loads(done.stdout.splitlines()[-1])
-            rows += found
-            means = pd.DataFrame(found)[["macro_f1", "ece", "seconds"]].mean().round(3).to_dict()
-            print(f"{task:14} {arm:28} {means}", flush=True)
-    write(pd.DataFrame(rows), options, skipped)
+    todo = [
+        (task, arm, seed)
+        for seed in range(_seeds(options))
+        for task in options.tasks
+        for arm in (CELLS if task == "cells" else TABLES)
+    ]
+    for task, arm, seed in todo:
+        if time.perf_counter() - started > 60 * options.minutes:
+            skipped.append(f"{task}: {arm}, seed {seed}")
+            continue
+        command = [sys.executable, __file__, *sys.argv[1:], "--one", task, arm, str(seed)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        rows += [{"task": task, "arm": arm, "seed": seed, **row} for row in found]
+        means = pd.DataFrame(found)[["macro_f1", "tabnet_f1", "ece", "seconds"]].mean()
+        print(f"{task:14} seed {seed} {arm:28} {means.round(3).to_dict()}", flush=True)
+    write(pd.DataFrame(_with_stability(rows)), options, skipped)
 
 
-def run_cells(_: str, arm: str, options: argparse.Namespace) -> list[dict]:
+def run_cells(_: str, arm: str, seed: int, options: argparse.Namespace) -> list[dict]:
     """Leave each technology out."""
     import scanpy as sc
 
     import sctabnet as sct
+    from sctabnet.tl._open_query import open_query
 
     sct.settings.progress_bar = False
     warnings.simplefilter("ignore")
@@ -125,35 +132,35 @@ def run_cells(_: str, arm: str, options: argparse.Namespace) -> list[dict]:
     rows = []
     for group in groups:
         held_out = (adata.obs[options.group_key].astype(str) == group).to_numpy()
-        for seed in range(_seeds(options)):
-            query = adata[held_out].copy()
-            truth = query.obs.pop(options.labels_key).astype(str).to_numpy()
-            started = time.process_time()
-            model = sct.finetune(
-                adata[~held_out].copy(), labels_key=options.labels_key,
-                batch_key=options.group_key, seed=seed, **config,
-            )  # fmt: skip
-            seconds = time.process_time() - started
-            sct.tl.transfer_labels(query, model)
-            sct.tl.embed(query, model)
-            sct.tl.gene_importance(query, model, method="mask")
-            head = model.network.labels
-            deep = query.obsm["X_sctabnet"] @ head.deep.weight.detach().numpy().T
-            deep += head.deep.bias.detach().numpy()
-            alone = sct.evaluate.labels(truth, np.array(model.labels)[deep.argmax(1)])
-            score = sct.evaluate.labels(
-                truth, query.obs["sctabnet_label"].astype(str).to_numpy(),
-                confidence=query.obs["sctabnet_confidence"].to_numpy(),
-            )  # fmt: skip
-            importance = query.var["sctabnet_importance"].fillna(0).to_numpy()
-            row = {"split": group, "seed": seed, "macro_f1": score["macro_f1"]}
-            row |= {"tabnet_f1": alone["macro_f1"], "ece": score["ece"], "seconds": seconds}
-            row["gate"] = float(head.gate)
-            rows.append(row | {"peak_mb": _peak(), "importance": importance.tolist()})
-    return _with_stability(rows, top=50)
+        query = adata[held_out].copy()
+        truth = query.obs.pop(options.labels_key).astype(str).to_numpy()
+        started = time.process_time()
+        model = sct.finetune(
+            adata[~held_out].copy(), labels_key=options.labels_key,
+            batch_key=options.group_key, seed=seed, **config,
+        )  # fmt: skip
+        seconds = time.process_time() - started
+        sct.tl.transfer_labels(query, model)
+        sct.tl.gene_importance(query, model, method="mask")
+        head = model.network.labels
+        deep = [
+            head.deep(prediction.encoded.embedding).argmax(1)
+            for _, prediction in model.predict(open_query(query, model).minibatches())
+        ]
+        alone = sct.evaluate.labels(truth, np.array(model.labels)[np.concatenate(deep)])
+        score = sct.evaluate.labels(
+            truth, query.obs["sctabnet_label"].astype(str).to_numpy(),
+            confidence=query.obs["sctabnet_confidence"].to_numpy(),
+        )  # fmt: skip
+        importance = query.var["sctabnet_importance"].fillna(0).to_numpy()
+        row = {"split": group, "macro_f1": score["macro_f1"]}
+        row |= {"tabnet_f1": alone["macro_f1"], "ece": score["ece"], "seconds": seconds}
+        row["gate"] = float(head.gate)
+        rows.append(row | {"peak_mb": _peak(), "importance": importance.tolist()})
+    return rows
 
 
-def run_table(task: str, arm: str, options: argparse.Namespace) -> list[dict]:
+def run_table(task: str, arm: str, seed: int, options: argparse.Namespace) -> list[dict]:
     """Cross-validate."""
     import torch
     from sklearn import datasets
@@ -167,20 +174,19 @@ def run_table(task: str, arm: str, options: argparse.Namespace) -> list[dict]:
     X, y = getattr(datasets, f"load_{task}")(return_X_y=True)
     n_folds = 2 if options.reduced else 5
     rows = []
-    for seed in range(_seeds(options)):
-        folds = StratifiedKFold(n_folds, shuffle=True, random_state=0).split(X, y)
-        for fold, (train, test) in enumerate(folds):
-            started = time.process_time()
-            model = TabNetClassifier(random_state=seed, **TABLES[arm]).fit(X[train], y[train])
-            seconds = time.process_time() - started
-            probability = model.predict_proba(X[test])
-            predicted = probability.argmax(1)
-            score = f1_score(y[test], predicted, average="macro")
-            ece = calibration_error(predicted == y[test], probability.max(1))
-            row = {"split": str(fold), "seed": seed, "macro_f1": score, "tabnet_f1": score}
-            row |= {"ece": float(ece), "seconds": seconds, "peak_mb": _peak()}
-            rows.append(row | {"importance": model.feature_importances_.tolist()})
-    return _with_stability(rows, top=5)
+    folds = StratifiedKFold(n_folds, shuffle=True, random_state=0).split(X, y)
+    for fold, (train, test) in enumerate(folds):
+        started = time.process_time()
+        model = TabNetClassifier(random_state=seed, **TABLES[arm]).fit(X[train], y[train])
+        seconds = time.process_time() - started
+        probability = model.predict_proba(X[test])
+        predicted = probability.argmax(1)
+        score = f1_score(y[test], predicted, average="macro")
+        ece = calibration_error(predicted == y[test], probability.max(1))
+        row = {"split": str(fold), "macro_f1": score, "tabnet_f1": score}
+        row |= {"ece": float(ece), "seconds": seconds, "peak_mb": _peak()}
+        rows.append(row | {"importance": model.feature_importances_.tolist()})
+    return rows
 
 
 def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) -> None:
@@ -203,13 +209,14 @@ def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) 
         error = difference.std(ddof=1) / np.sqrt(len(difference))
         lines += [
             f"## {task}", "",
-            "| arm | macro-F1 | TabNet term alone | less default (standard error) | ECE "
+            "| arm | seeds | macro-F1 | TabNet term alone | less default (standard error) | ECE "
             "| CPU s | MB | importance stability |",
-            "|---|---|---|---|---|---|---|---|",
+            "|---|---|---|---|---|---|---|---|---|",
         ]  # fmt: skip
         for arm, mean in means.iterrows():
             lines.append(
-                f"| {arm} | {mean['macro_f1']:.3f} | {mean['tabnet_f1']:.3f} | "
+                f"| {arm} | {part.loc[part['arm'] == arm, 'seed'].nunique()} "
+                f"| {mean['macro_f1']:.3f} | {mean['tabnet_f1']:.3f} | "
                 f"{difference[arm].mean():+.3f} ({error[arm]:.3f}) | {mean['ece']:.3f} | "
                 f"{mean['seconds']:.1f} | {mean['peak_mb']:.0f} | {mean['stability']:.2f} |"
             )
@@ -229,7 +236,10 @@ def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) 
 
 def _what(options: argparse.Namespace) -> str:
     if not options.reduced:
-        text = f"{options.seeds} seeds, every technology held out, 5-fold cross-validation."
+        text = (
+            f"At most {options.seeds} seeds (`seeds` counts them), every technology held out, 5-fold "
+            "cross-validation."
+        )
     else:
         text = (
             "REDUCED: cells are a random 1,200 of the file, 1 technology held out, 10 epochs of "
@@ -246,15 +256,16 @@ def _seeds(options: argparse.Namespace) -> int:
     return min(options.seeds, 2) if options.reduced else options.seeds
 
 
-def _with_stability(rows: list[dict], *, top: int) -> list[dict]:
-    """Put the overlap of the top genes between seeds in place of the importances."""
-    chosen = {
-        (row["split"], row["seed"]): set(np.argsort(row.pop("importance"))[::-1][:top].tolist())
-        for row in rows
-    }
+def _with_stability(rows: list[dict]) -> list[dict]:
+    """Put the overlap of the top genes or columns between seeds in place of the importances."""
+    chosen: dict[tuple, list[set]] = {}
     for row in rows:
-        same = [value for (split, _), value in chosen.items() if split == row["split"]]
-        shares = [len(a & b) / top for a, b in combinations(same, 2)]
+        top = 50 if row["task"] == "cells" else 5
+        best = set(np.argsort(row.pop("importance"))[::-1][:top].tolist())
+        chosen.setdefault((row["task"], row["arm"], row["split"]), []).append(best)
+    for row in rows:
+        same = chosen[row["task"], row["arm"], row["split"]]
+        shares = [len(a & b) / len(a) for a, b in combinations(same, 2)]
         row["stability"] = float(np.mean(shares)) if shares else None
     return rows
 
