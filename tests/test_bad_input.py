@@ -239,8 +239,7 @@ def no_training(monkeypatch):
     def train(*_args, **_options):
         raise AssertionError("training began")
 
-    for module in ("pretrain", "finetune"):
-        monkeypatch.setattr(importlib.import_module(f"sctabnet.train.{module}"), "fit", train)
+    monkeypatch.setattr(importlib.import_module("sctabnet.train.fit"), "fit", train)
 
 
 @pytest.mark.usefixtures("no_training")

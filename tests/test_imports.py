@@ -21,7 +21,14 @@ MODULES = {
         "huggingface_hub",
     },
     "import sctabnet; sctabnet.pl": {"lightning", "wandb", "scanpy"},
-    "import sctabnet; sctabnet.pretrain": {"wandb", "scanpy"},
+    "import sctabnet; sctabnet.pretrain, sctabnet.finetune": {"lightning", "wandb", "scanpy"},
+    "from sctabnet.cli.main import VERBS; VERBS['annotate']": {
+        "lightning",
+        "wandb",
+        "scanpy",
+        "matplotlib",
+        "sklearn",
+    },
 }
 
 

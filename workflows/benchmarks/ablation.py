@@ -145,7 +145,7 @@ def run_cells(_: str, arm: str, seed: int, options: argparse.Namespace) -> list[
         head = model.network.labels
         deep = [
             head.deep(prediction.encoded.embedding).argmax(1)
-            for _, prediction in model.predict(open_query(query, model).minibatches())
+            for _, prediction in model.predict(open_query(query, model, layer=None).minibatches())
         ]
         alone = sct.evaluate.labels(truth, np.array(model.labels)[np.concatenate(deep)])
         score = sct.evaluate.labels(
@@ -237,8 +237,8 @@ def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) 
 def _what(options: argparse.Namespace) -> str:
     if not options.reduced:
         text = (
-            f"At most {options.seeds} seeds (`seeds` counts them), every technology held out, 5-fold "
-            "cross-validation."
+            f"At most {options.seeds} seeds (`seeds` counts them), every technology held out, "
+            "5-fold cross-validation."
         )
     else:
         text = (

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
+ir: Any = cgutils.ir  # type: ignore[attr-defined]
+
 # Vectors of 64 bytes whose sums the registers hold at once: a whole row of 384 floats if they can.
-_MOST = 24 if binding.get_host_cpu_features().get("avx512f", False) else 6
+_MOST = 24 if "+avx512f" in get_host_cpu_features() else 6
 _BYTES, _WORD, _PLACE = 64, ir.IntType(64), ir.IntType(32)
 
 
