@@ -67,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 parser["set_defaults"] = _interrupted(arguments)
             jsonargparse.auto_cli(verbs, args=arguments, **parser)
         except (ValueError, KeyError, OSError, ImportError) as error:
-            print(f"sctabnet: {' '.join(str(error).split())}", file=sys.stderr)
+            said = " ".join(str(error).split()).replace("overwrite=True", "--overwrite")
+            print(f"sctabnet: {said}", file=sys.stderr)
             return 2
         except RunInterrupted as stop:
             print(f"sctabnet: {stop}", file=sys.stderr)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import glob
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -44,9 +45,15 @@ def open_sources(source: Source, *, layer: str | None = None) -> list[CellSource
         If the layer does not exist.
     """
     items: list[Any] = [source]
-    if isinstance(source, Iterable) and not isinstance(source, str):
+    # tables iterate too, but over names of columns or rows
+    if (
+        isinstance(source, Iterable)
+        and not isinstance(source, str)
+        and not hasattr(source, "shape")
+    ):
         items = list(source)
     opened: list[CellSource] = []
+    paths: list[str] = []
     for item in items:
         if not isinstance(item, AnnData | str | Path) or str(item) == "":
             raise InputError(
@@ -56,12 +63,24 @@ def open_sources(source: Source, *, layer: str | None = None) -> list[CellSource
         if isinstance(item, AnnData):
             opened.append(anndata_source(item, layer=layer))
         else:
-            opened.extend(_open_path(path, layer) for path in _expand(str(item)))
+            paths += (found := _expand(str(item)))
+            opened.extend(_open_path(path, layer) for path in found)
     if not opened:
         raise InputError(
             "There is no data set to read. Found an empty list. Pass at least one path."
         )
+    _check_named_once(paths)
     return opened
+
+
+def _check_named_once(paths: list[str]) -> None:
+    places = [path if "://" in path else str(Path(path).resolve()) for path in paths]
+    twice = sorted({place for place, times in Counter(places).items() if times > 1})
+    if twice:
+        raise InputError(
+            f"The same data are named twice, and every cell would count twice. Found {twice[:5]}. "
+            "Name each file once; a pattern may match one that is named beside it."
+        )
 
 
 def _expand(pattern: str) -> list[str]:

@@ -74,6 +74,8 @@ class MissingGenes(nn.Module):
         self.register_buffer("axes", torch.zeros(n_genes, N_AXES))
         self.register_buffer("noise", torch.zeros(n_genes))
         self.register_buffer("level", torch.zeros(n_genes))
+        # a file is read in many minibatches, and all of them have its panel
+        self._last: tuple[list[Tensor], Filled] | None = None
 
     def rescale(self, x_k: Tensor, offsets: Tensor, panel_sg: Tensor, where_n: Tensor) -> Tensor:
         """Return log1p values as if the cells' missing genes had been counted too.
@@ -110,14 +112,19 @@ class MissingGenes(nn.Module):
         used = (weight_gc != 0).any(1)
         if not bool(self.noise.any()) or bool(measured[:, used].all()):
             return None
+        asked = [panel_sg, weight_gc, self.axes, self.noise]
+        if self._last is not None and all(map(torch.equal, self._last[0], asked)):
+            return self._last[1]
         noise = self.noise.clamp_min(1e-12)[:, None]
         loadings = torch.nn.functional.pad(self.axes / noise, (0, 0, 0, 1))
         # small matrices, and not every device has float64
         on_cpu = [t.cpu().double() for t in (self.axes, noise, weight_gc)]
         panels = [_of_panel(at[:, None].cpu().double(), *on_cpu) for at in measured]
-        return Filled(
+        filled = Filled(
             loadings, *(torch.stack(parts).to(loadings) for parts in zip(*panels, strict=True))
         )
+        self._last = [tensor.detach().clone() for tensor in asked], filled
+        return filled
 
 
 def _of_panel(

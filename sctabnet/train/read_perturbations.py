@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from sctabnet import _checks
+from sctabnet._errors import InputError
 from sctabnet._value_kind import ValueKind
 from sctabnet.data.conditions import Condition, parse_conditions
 from sctabnet.data.corpus import Corpus
@@ -70,7 +71,14 @@ def _conditions(
     corpus: Corpus, keys: Sequence[str], control: str, dose_key: str | None
 ) -> list[Condition]:
     columns = [corpus.obs(key).astype("object") for key in keys]
-    texts: list[Any] = [_text(columns[0])] if len(keys) == 1 else [_text(c) for c in columns]
+    texts = [_text(column) for column in columns]
+    named = {name for text in texts for name in text}
+    known = control.lower() in ("control", "ctrl")
+    if not known and not any(control.lower() in name.lower() for name in named):
+        raise InputError(
+            f"No cell has the name of the control in {keys}. Found control={control!r} and "
+            f"conditions {sorted(named)[:10]}. Pass the name that unperturbed cells have."
+        )
     names = texts[0] if len(keys) == 1 else [list(slots) for slots in zip(*texts, strict=True)]
     doses = None if dose_key is None else corpus.obs(dose_key).astype(str).tolist()
     return parse_conditions(names, control=control, doses=doses)

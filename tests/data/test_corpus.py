@@ -250,6 +250,21 @@ def test_missing_file_and_pattern(tmp_path, make_adata):
     assert [name.rsplit("/", 1)[1] for name in corpus.files] == ["a.h5ad", "b.h5ad"]
 
 
+def test_a_file_counts_once(tmp_path, make_adata, monkeypatch):
+    make_adata(seed=1).write_h5ad(tmp_path / "a.h5ad")
+    monkeypatch.chdir(tmp_path)
+    for source in ([tmp_path / "a.h5ad", "a.h5ad"], ["*.h5ad", "./a.h5ad"]):
+        with pytest.raises(ValueError, match=r"named twice, .* Found \['.*a.h5ad'\]"):
+            Corpus.open(source)
+
+
+def test_a_table_is_no_source(make_adata):
+    with pytest.raises(ValueError, match="Found DataFrame"):
+        Corpus.open(make_adata().to_df())
+    with pytest.raises(ValueError, match="Found ndarray"):
+        Corpus.open(np.ones((3, 4)))
+
+
 def test_rows_in_order_and_shuffled(make_adata):
     corpus = Corpus.open(make_adata(500))
     rows = np.random.default_rng(0).permutation(500)[:201]

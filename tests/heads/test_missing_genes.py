@@ -125,3 +125,19 @@ def test_a_query_with_a_fifth_of_the_genes():
         change = (dense[1:, :-1] - dense[:1, :-1]) @ weight
         logits = head.wide_logits(tokens, model.network.encoder.mean)
     torch.testing.assert_close(logits[1:] - logits[:1], change, rtol=1e-3, atol=1e-3)
+
+
+def test_one_panel_is_solved_once_and_another_anew(fitted, rng):
+    weight = torch.from_numpy(rng.standard_normal((len(fitted.noise), 3))).float()
+    panel = torch.ones(1, len(fitted.noise))
+    panel[0, :5] = 0
+    first = fitted(panel, weight)
+    assert fitted(panel.clone(), weight.clone()) is first
+    other = panel.clone()
+    other[0, 5] = 0
+    changed = fitted(other, weight)
+    assert not torch.equal(changed.weight_sac, first.weight_sac)
+    assert torch.equal(fitted(panel, weight).weight_sac, first.weight_sac)
+    fitted.noise.mul_(2)
+    assert not torch.equal(fitted(panel, weight).weight_sac, first.weight_sac)
+    fitted.noise.div_(2)

@@ -15,6 +15,11 @@ def screen():
     )
 
 
+def test_a_control_that_no_cell_has(screen):
+    with pytest.raises(ValueError, match="No cell has the name of the control.*'untreated'"):
+        sct.finetune(screen, perturbation_key="perturbation", control="untreated")
+
+
 def test_doses_from_a_column(screen):
     model = sct.finetune(screen, perturbation_key="perturbation", dose_key="dose")
     found = [
