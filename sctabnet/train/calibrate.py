@@ -17,19 +17,29 @@ from sctabnet.train.wide_path import WidePath
 
 Array = NDArray[np.float64]
 BOUNDS = (-2.0, 2.0)  # of the logarithm of the temperature
+PRIOR = 0.5  # standard deviation of the logarithm of the temperature, before any cell is seen
 GATES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0)
 
 
 def calibrate(
-    model: Model, corpus: Corpus, rows: NDArray[np.int64], wide: WidePath | None
+    model: Model,
+    corpus: Corpus,
+    rows: NDArray[np.int64],
+    wide: WidePath | None,
+    *,
+    other_batches: bool,
 ) -> dict[str, Any]:
     """Set gate and temperature of a label head from held-out cells, in place.
 
     The gate takes the smallest value of a fixed grid (and the trained one) whose log-loss exceeds
     the lowest by at most one standard error of the paired difference over cells: 0, which is
     logistic regression alone, unless the cells speak against it. What the TabNet term adds beyond
-    that would differ from fit to fit, and with it the genes that are ranked. The temperature
-    minimises the log-loss (Guo et al. 2017, arXiv 1706.04599). The out-of-fold logits of the
+    that would differ from fit to fit, and with it the genes that are ranked. Where the held-out
+    cells come from the batches of the training cells, part of what they gain is these batches' own
+    and is lost in a new one: the gate then takes no more than half of the gain.
+
+    The temperature minimises the log-loss (Guo et al. 2017, arXiv 1706.04599) with a normal prior
+    on its logarithm: a few cells that are all right would have it go to 0. The out-of-fold logits of the
     regression serve too, many more cells than the held-out ones: its own temperature comes from
     both, and the TabNet term changes that by the ratio of the temperatures with and without it on
     the same held-out cells, in which most of what is due to these few cells cancels.
@@ -44,6 +54,8 @@ def calibrate(
         Rows of held-out labelled cells.
     wide
         The wide path, or None if the model has none.
+    other_batches
+        Whether the held-out cells are of batches that no training cell is of.
 
     Returns
     -------
@@ -65,7 +77,9 @@ def calibrate(
     elif not head.config.deep:
         logits = first
     else:
-        gate, losses = _choose_gate(first, second, labels, float(head.gate.detach()))
+        trained = float(head.gate.detach())
+        share = 1.0 if other_batches else 0.5
+        gate, losses = _choose_gate(first, second, labels, trained, share)
         with torch.no_grad():
             head.gate.fill_(gate)
         result |= {"gate": gate, **losses}
@@ -96,13 +110,14 @@ def _losses(logits: Array, labels: NDArray[np.int64]) -> Array:
 
 def _log_temperature(logits: Array, labels: NDArray[np.int64]) -> float:
     def loss(log_temperature: float) -> float:
-        return float(_losses(logits / np.exp(log_temperature), labels).mean())
+        penalty = (log_temperature / PRIOR) ** 2 / (2 * max(len(labels), 1))
+        return float(_losses(logits / np.exp(log_temperature), labels).mean() + penalty)
 
     return float(minimize_scalar(loss, bounds=BOUNDS, method="bounded").x)
 
 
 def _choose_gate(
-    wide: Array, deep: Array, labels: NDArray[np.int64], trained: float
+    wide: Array, deep: Array, labels: NDArray[np.int64], trained: float, share: float
 ) -> tuple[float, dict[str, float]]:
     # each candidate at its own best temperature: the gate must not win by rescaling the logits
     losses = {}
@@ -110,9 +125,12 @@ def _choose_gate(
         logits = wide + gate * deep
         losses[gate] = _losses(logits / np.exp(_log_temperature(logits, labels)), labels)
     best_gate = min(losses, key=lambda g: losses[g].mean())
+    enough = losses[0.0].mean() - share * (losses[0.0].mean() - losses[best_gate].mean())
     for gate in losses:  # ascending
         excess = losses[gate] - losses[best_gate]
         if len(excess) < 2 or excess.mean() <= excess.std(ddof=1) / np.sqrt(len(excess)):
+            break
+        if share < 1 and losses[gate].mean() <= enough:
             break
     return gate, {
         "log_loss_wide": float(losses[0.0].mean()),

@@ -216,7 +216,8 @@ def finetune(  # noqa: PLR0913 (the public contract)
             wide_out_of_fold=logits,
             class_weights=_class_weights(labels[train], len(corpus.labels), head.class_weight),
         )
-    result |= calibrate(model, corpus, validation, wide)
+    other_batches = groups is not None and not np.isin(groups[validation], groups[train]).any()
+    result |= calibrate(model, corpus, validation, wide, other_batches=other_batches)
     measure_distances(model, corpus, train, validation, random_state=seed)
     network.encoder.attention.copy_(mean_attention(model, corpus, validation))
     if wide is not None:

@@ -72,7 +72,7 @@ def test_temperature_finds_the_scale_of_the_logits(corpus, speak, scale):
     logits = truthful_logits(corpus.label_codes[rows], scale, rng)
     model = model_of(corpus, deep=False)
     speak(model, logits, logits)
-    result = calibrate(model, corpus, rows, None)
+    result = calibrate(model, corpus, rows, None, other_batches=True)
     assert result["temperature"] == pytest.approx(scale, rel=0.08)
     assert result["n_calibration_cells"] == len(rows)
     probability = model.calibration.probability(float(model.network.labels.log_temperature))
@@ -88,7 +88,7 @@ def test_the_gate_stays_shut_where_the_second_term_adds_nothing(corpus, speak):
     with torch.no_grad():
         model.network.labels.gate.fill_(0.7)
     speak(model, wide, rng.normal(size=(240, 3)))
-    result = calibrate(model, corpus, rows, None)
+    result = calibrate(model, corpus, rows, None, other_batches=True)
     assert result["gate"] == 0 and model.network.labels.gate.item() == 0
     assert result["log_loss"] <= result["log_loss_wide"]
 
@@ -100,7 +100,7 @@ def test_the_gate_opens_where_the_second_term_knows_more(corpus, speak):
     deep = 2.0 * np.eye(3)[corpus.label_codes] + rng.normal(0, 0.5, (240, 3))
     model = model_of(corpus)
     speak(model, wide, deep)
-    result = calibrate(model, corpus, rows, None)
+    result = calibrate(model, corpus, rows, None, other_batches=True)
     assert result["gate"] > 0 and model.network.labels.gate.item() == pytest.approx(result["gate"])
     assert result["log_loss"] < 0.8 * result["log_loss_wide"]
     logits = wide + result["gate"] * deep
@@ -112,13 +112,13 @@ def test_a_second_term_that_says_the_same_cannot_win_by_its_scale(corpus, speak)
     wide = truthful_logits(corpus.label_codes, 0.3, rng)
     model = model_of(corpus)
     speak(model, wide, wide)
-    assert calibrate(model, corpus, np.arange(240), None)["gate"] == 0
+    assert calibrate(model, corpus, np.arange(240), None, other_batches=True)["gate"] == 0
 
 
 def test_one_held_out_cell_is_no_evidence(corpus, speak):
     model = model_of(corpus)
     speak(model, np.zeros((1, 3)), 5 * np.eye(3)[corpus.label_codes[:1]])
-    assert calibrate(model, corpus, np.arange(1), None)["gate"] == 0
+    assert calibrate(model, corpus, np.arange(1), None, other_batches=True)["gate"] == 0
 
 
 def test_few_lucky_cells_do_not_make_an_open_gate_overconfident(corpus, speak):
@@ -135,8 +135,33 @@ def test_few_lucky_cells_do_not_make_an_open_gate_overconfident(corpus, speak):
     for given in (None, path):
         model = model_of(corpus)
         speak(model, wide, deep)
-        found.append(calibrate(model, corpus, few, given))
+        found.append(calibrate(model, corpus, few, given, other_batches=True))
     alone, both = found
     assert alone["gate"] == both["gate"] > 0
     assert alone["n_calibration_cells"] == both["n_calibration_cells"] == 40
     assert alone["temperature"] < both["temperature"] < 1.0
+
+
+def test_cells_of_the_training_batches_open_the_gate_less(corpus, speak):
+    """Part of what they gain is these batches' own: no more than half of the gain is taken."""
+    rng = np.random.default_rng(0)
+    rows = np.arange(240)
+    wide = truthful_logits(corpus.label_codes, 1.0, rng)
+    deep = 2.0 * np.eye(3)[corpus.label_codes] + rng.normal(0, 0.5, (240, 3))
+    found = []
+    for other_batches in (True, False):
+        model = model_of(corpus)
+        speak(model, wide, deep)
+        found.append(calibrate(model, corpus, rows, None, other_batches=other_batches))
+    new, same = found
+    assert 0 < same["gate"] < new["gate"]
+    assert same["log_loss"] < same["log_loss_wide"] == new["log_loss_wide"]
+
+
+def test_cells_that_are_all_right_do_not_ask_for_endless_confidence(corpus, speak):
+    rows = np.arange(30)
+    logits = 2.0 * np.eye(3)[corpus.label_codes[rows]]
+    model = model_of(corpus, deep=False)
+    speak(model, logits, logits)
+    result = calibrate(model, corpus, rows, None, other_batches=True)
+    assert 0.3 < result["temperature"] < 0.8
