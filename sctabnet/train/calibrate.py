@@ -39,10 +39,10 @@ def calibrate(
     and is lost in a new one: the gate then takes no more than half of the gain.
 
     The temperature minimises the log-loss (Guo et al. 2017, arXiv 1706.04599) with a normal prior
-    on its logarithm: a few cells that are all right would have it go to 0. The out-of-fold logits of the
-    regression serve too, many more cells than the held-out ones: its own temperature comes from
-    both, and the TabNet term changes that by the ratio of the temperatures with and without it on
-    the same held-out cells, in which most of what is due to these few cells cancels.
+    on its logarithm: a few cells that are all right would have it go to 0. The out-of-fold logits
+    of the regression serve too, many more cells than the held-out ones: its own temperature comes
+    from both, and the TabNet term changes that by the ratio of the temperatures with and without it
+    on the same held-out cells, in which most of what is due to these few cells cancels.
 
     Parameters
     ----------
