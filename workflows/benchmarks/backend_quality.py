@@ -81,8 +81,8 @@ def main() -> None:
     spread = table.groupby("arm", sort=False)[["macro_f1", "tabnet_f1"]].std(ddof=1).round(4)
     means = means.join(spread.add_suffix("_sd"))
     text = "\n".join([
-        f"{Path(options.data).stem}, {options.group} held out, {options.seeds} seeds. logits_moved is the "
-        "mean difference of the TabNet term's logits from the first arm's with the same seed, in "
+        f"{Path(options.data).stem}, {options.group} held out, {options.seeds} seeds. "
+        "logits_moved: mean difference of the TabNet term's logits from the first arm's with the same seed, in "
         "their standard deviations; same_label: share of cells with the same label by that term.",
         "",
         "| arm | " + " | ".join(means.columns) + " |",
