@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ class Judged:
     unknown: NDArray[np.bool_]
     unknown_score: NDArray[np.float32]
     label_sets: NDArray[np.bool_] | None
+    set_widening: float | None
     probability: NDArray[np.float32] | None
     embedding: NDArray[np.float32] | None
     coordinates: NDArray[np.float32] | None
@@ -70,7 +71,8 @@ def judge_cells(
         margin=np.zeros(n_cells, np.float32),
         unknown=np.zeros(n_cells, bool),
         unknown_score=np.zeros(n_cells, np.float32),
-        label_sets=np.zeros((n_cells, n_labels), bool) if label_sets else None,
+        label_sets=None,
+        set_widening=None,
         probability=np.zeros((n_cells, n_labels), np.float32) if probability else None,
         embedding=np.zeros((n_cells, n_d), np.float32) if embedding else None,
         coordinates=np.zeros((n_cells, n_axes), np.float32) if coordinates else None,
@@ -78,6 +80,7 @@ def judge_cells(
         term_confidence=np.zeros(n_cells, np.float32) if back_off else None,
     )
     strangeness = np.zeros(n_cells)
+    set_distances = np.zeros((n_cells, n_labels), np.float16) if label_sets else None
     distances = None if type_distance is None else np.zeros(n_cells)
     minibatches = corpus.minibatches(minibatch_size=settings.minibatch_size)
     with tqdm(
@@ -95,8 +98,8 @@ def judge_cells(
             if result.coordinates is not None:
                 result.coordinates[rows] = place.cpu().numpy()
             result.confidence[rows], result.margin[rows] = said.confidence, said.margin
-            if result.label_sets is not None:
-                result.label_sets[rows] = said.label_sets
+            if set_distances is not None:
+                set_distances[rows] = said.set_distances
             if result.probability is not None:
                 result.probability[rows] = said.probability
             if result.embedding is not None:
@@ -108,4 +111,7 @@ def judge_cells(
             bar.update(len(rows))
     # only after the last cell is it known how far off the whole query is
     result.unknown_score[:], result.unknown[:] = judge.unknown(strangeness, distances)
-    return result
+    if set_distances is None:
+        return result
+    sets, widening = judge.label_sets(set_distances, result.codes, result.unknown)
+    return replace(result, label_sets=sets, set_widening=widening)

@@ -75,7 +75,10 @@ def transfer_labels(
     false_positive_rate
         Share of cells of known types that may be flagged as unknown.
     coverage
-        Write label sets that hold the true label with this probability, or None.
+        Write label sets that hold the true label with this probability, or None. The promise is
+        kept for cells like those of the reference; where clearly more cells would lose even their
+        most probable label, as in an atlas of another chemistry, the sets are widened until they
+        do not (``set_widening`` in the params).
     probability
         Write the probabilities of all labels too.
     embedding
@@ -226,6 +229,7 @@ def transfer_labels(
         restricted_to=None if labels is None else list(labels),
         majority_voting=majority_voting, adapt=adapt,
         ontology_threshold=None if back_off is None else back_off.threshold,
+        set_widening=found.set_widening,
         n_genes_shared=alignment.n_shared, n_genes_model=alignment.n_vocabulary,
     )  # fmt: skip
     uns = merged_uns(adata, keys.uns, {"labels": list(model.labels)} | made)

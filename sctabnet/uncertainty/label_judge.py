@@ -11,7 +11,8 @@ from scipy.special import softmax
 
 from sctabnet.model.calibration import Calibration
 from sctabnet.uncertainty.conformal_limits import conformal_limits
-from sctabnet.uncertainty.conformal_sets import conformal_sets
+from sctabnet.uncertainty.set_distances import set_distances
+from sctabnet.uncertainty.set_widening import set_widening
 from sctabnet.uncertainty.unknown_score import UnknownScore
 from sctabnet.uncertainty.unknown_threshold import unknown_threshold
 
@@ -32,8 +33,9 @@ class Judgement:
         float64 (n,), what the logits add to the score of :meth:`LabelJudge.unknown`.
     probability
         float64 (n, c), rows sum to 1; 0 for labels that were ruled out.
-    label_sets
-        bool (n, c), or None if no coverage was asked for.
+    set_distances
+        float16 (n, c), how far each label is from the cell's label set, or None if no coverage was
+        asked for.
     """
 
     codes: NDArray[np.int64]
@@ -41,7 +43,7 @@ class Judgement:
     margin: Array
     strangeness: Array
     probability: Array
-    label_sets: NDArray[np.bool_] | None
+    set_distances: NDArray[np.float16] | None
 
 
 class LabelJudge:
@@ -96,9 +98,12 @@ class LabelJudge:
         )
         self._limits = None
         if coverage is not None:
-            self._limits = conformal_limits(
-                softmax(self.logits, axis=1), self.labels, coverage=coverage
-            )
+            probability = softmax(self.logits, axis=1)
+            self._limits = conformal_limits(probability, self.labels, coverage=coverage)
+            known = np.where(np.isfinite(scores), scores, -np.inf) <= self.threshold
+            self._top_distances = _of_top(
+                set_distances(probability, self._limits), probability.argmax(1)
+            )[known]
 
     def scaled(self, logits: NDArray[np.floating]) -> Array:
         """Return (n, c) logits at the temperature, minus infinity for labels ruled out."""
@@ -109,17 +114,37 @@ class LabelJudge:
         scaled = self.scaled(logits)
         probability = softmax(scaled, axis=1)
         first_two = -np.partition(-probability, 1, axis=1)[:, :2]
-        sets = None
+        distances = None
         if self._limits is not None:
-            sets = conformal_sets(probability, self._limits) & self._allowed
+            distances = set_distances(probability, self._limits)
+            distances[:, ~self._allowed] = np.inf
         return Judgement(
             codes=probability.argmax(1),
             confidence=first_two[:, 0],
             margin=first_two[:, 0] - first_two[:, 1],
             strangeness=self._unknown_score.of_logits(scaled),
             probability=probability,
-            label_sets=sets,
+            set_distances=distances,
         )
+
+    def label_sets(
+        self,
+        set_distances: NDArray[np.float16],
+        codes: NDArray[np.int64],
+        unknown: NDArray[np.bool_],
+    ) -> tuple[NDArray[np.bool_], float]:
+        """Return the sets (n, c) of a whole query, and by how much its limits were raised.
+
+        Parameters
+        ----------
+        set_distances, codes
+            Of the judgements of all cells.
+        unknown
+            bool (n,), cells that are flagged as unknown.
+        """
+        top = _of_top(set_distances, codes)[~unknown]
+        widening = set_widening(top, self._top_distances)
+        return set_distances <= widening, widening
 
     def unknown(self, strangeness: Array, distances: Array | None) -> tuple[Array, Any]:
         """Return how strange the cells of a query are, and bool (n,), whether too strange.
@@ -134,3 +159,7 @@ class LabelJudge:
         if distances is not None:
             strangeness = strangeness + self._unknown_score.of_distances(distances)
         return strangeness, strangeness > self.threshold
+
+
+def _of_top(set_distances: NDArray[np.float16], codes: NDArray[np.int64]) -> NDArray[np.float16]:
+    return set_distances[np.arange(len(codes)), codes]

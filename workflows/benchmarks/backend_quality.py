@@ -82,8 +82,9 @@ def main() -> None:
     means = means.join(spread.add_suffix("_sd"))
     text = "\n".join([
         f"{Path(options.data).stem}, {options.group} held out, {options.seeds} seeds. "
-        "logits_moved: mean difference of the TabNet term's logits from the first arm's with the same seed, in "
-        "their standard deviations; same_label: share of cells with the same label by that term.",
+        "logits_moved: mean difference of the TabNet term's logits from the first arm's with the "
+        "same seed, in their standard deviations; same_label: share of cells that this term labels "
+        "alike.",
         "",
         "| arm | " + " | ".join(means.columns) + " |",
         "|---" * (means.shape[1] + 1) + "|",
