@@ -57,6 +57,11 @@ def plain_warnings(
             f"{doubtful:.1%} of the cells have a label of confidence below 0.5: another label or "
             "several others are as likely. Use label sets (coverage=) or coarser labels there."
         )
+    if float(made.get("set_widening") or 0) > 0:
+        lines.append(
+            "The model is less sure of these cells than of held-out reference cells, beyond "
+            "chance: another chemistry, tissue or state? Label sets were widened; confidences may be off."
+        )
     for covariate, levels in model.covariates.items():
         if covariate not in adata.obs:
             lines.append(

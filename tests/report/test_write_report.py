@@ -47,9 +47,10 @@ def test_warnings_are_plain(example, tmp_path):
     few.obs["sctabnet_confidence"] = np.float32(0.2)
     del few.obs["batch"]
     few.uns["sctabnet"]["params"]["weights"] = "0" * 64
+    few.uns["sctabnet"]["params"]["set_widening"] = 1.5
     text = sct.report.write_report(few, model, tmp_path / "r.html").read_text(encoding="utf-8")
     for words in ("Only 70 of", "100.0% of the cells are flagged", "below 0.5", "&#x27;batch&#x27;",
-                  "another digest", "no known labels were given"):  # fmt: skip
+                  "another digest", "Label sets were widened", "no known labels were given"):  # fmt: skip
         assert words in text
 
 
