@@ -60,7 +60,8 @@ def plain_warnings(
     if float(made.get("set_widening") or 0) > 0:
         lines.append(
             "The model is less sure of these cells than of held-out reference cells, beyond "
-            "chance: another chemistry, tissue or state? Label sets were widened; confidences may be off."
+            "chance: another chemistry, tissue or state? Label sets were widened for that; "
+            "confidences may be off."
         )
     for covariate, levels in model.covariates.items():
         if covariate not in adata.obs:
