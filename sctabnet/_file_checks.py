@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,19 @@ def warn_of_foreign_genes(measured: Any, names: Any) -> None:
             "sctabnet.tl.resolve_genes.",
             UserWarning,
             stacklevel=4,
+        )
+
+
+def warn_of_repeats(paths: Sequence[str]) -> None:
+    """Warn if a file is named twice: every cell of it counts twice then."""
+    places = [path if "://" in path else str(Path(path).resolve()) for path in paths]
+    twice = sorted(place for place, times in Counter(places).items() if times > 1)
+    if twice:
+        warnings.warn(
+            f"The same data are named twice, and every cell counts twice. Found {twice[:5]}. Name "
+            "each file once; a pattern may match one that is named beside it.",
+            UserWarning,
+            stacklevel=5,
         )
 
 

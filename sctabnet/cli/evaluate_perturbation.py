@@ -40,7 +40,7 @@ def evaluate_perturbation(
         control: Name of the unperturbed cells.
         dose_key: Column of .obs with doses.
         context_keys: Columns of .obs whose combination is the context, such as the cell type.
-        batch_key: Column of .obs with the experimental batch, or several of them.
+        batch_key: Column of .obs with the experimental batch, or several: ["donor", "assay"].
         split: leave_one_combination_out, half_of_combinations, leave_one_entity_out or
             leave_one_context_out.
         hold_out: Conditions to hold out, such as KLF1+MAP2K6, in place of a split.

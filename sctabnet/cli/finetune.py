@@ -27,7 +27,7 @@ def finetune(
         labels_key: Column of .obs with the cell types.
         out: Folder to write the model to.
         init: Folder of a pretrained model to start from.
-        batch_key: Column of .obs with the experimental batch, or several of them.
+        batch_key: Column of .obs with the experimental batch, or several: ["donor", "assay"].
         layer: Layer to read; "raw" for .raw; X if not given.
         seed: The same seed and data give the same model.
         overwrite: Replace a model that is already there.

@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with _short_warnings():
         try:
             arguments = tidy(sys.argv[1:] if argv is None else argv, VERBS)
-            asked = [verb for verb in arguments[:1] if verb in VERBS]
+            asked = [token for token in arguments if token in VERBS][:1]
             verbs = {verb: VERBS[verb] for verb in asked or VERBS}
             if asked == ["finetune"]:
                 parser["set_defaults"] = _pretrained(arguments, verbs, parser)

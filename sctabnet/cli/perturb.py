@@ -39,7 +39,7 @@ def perturb(
         control: Name of the unperturbed cells.
         dose_key: Column of .obs with doses.
         context_keys: Columns of .obs whose combination is the context, such as the cell type.
-        batch_key: Column of .obs with the experimental batch, or several of them.
+        batch_key: Column of .obs with the experimental batch, or several: ["donor", "assay"].
         init: Folder of a pretrained model to learn from.
         n_cells: Control cells to carry over per perturbation and context; all if not given.
         result: Predicted cells, or one row per perturbation with its mean or its effect.

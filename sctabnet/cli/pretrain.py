@@ -36,7 +36,7 @@ def pretrain(
         out: Folder to write the model to; or give run.
         run: Folder of a job that survives interruptions: recipe, metrics, checkpoints, model.
         resume: Folder of an interrupted job to go on with; nothing else needs to be given.
-        batch_key: Column of .obs with the experimental batch, or several of them.
+        batch_key: Column of .obs with the experimental batch, or several: ["donor", "assay"].
         donor_key: Column of .obs with the donor; whole donors are held out for validation.
         layer: Layer to read; "raw" for .raw; X if not given.
         value_kind: What the values are, where you know it and they leave doubt.

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import glob
 import re
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -10,6 +9,7 @@ from typing import Any, TypeAlias
 from anndata import AnnData
 
 from sctabnet._errors import InputError, MissingFileError
+from sctabnet._file_checks import warn_of_repeats
 from sctabnet.data.anndata_source import anndata_source
 from sctabnet.data.h5ad_source import h5ad_source
 from sctabnet.data.manifest_files import manifest_files
@@ -46,41 +46,26 @@ def open_sources(source: Source, *, layer: str | None = None) -> list[CellSource
     """
     items: list[Any] = [source]
     # tables iterate too, but over names of columns or rows
-    if (
-        isinstance(source, Iterable)
-        and not isinstance(source, str)
-        and not hasattr(source, "shape")
-    ):
+    is_table = getattr(source, "ndim", 1) != 1
+    if isinstance(source, Iterable) and not isinstance(source, str) and not is_table:
         items = list(source)
-    opened: list[CellSource] = []
-    paths: list[str] = []
+    found: list[AnnData | str] = []
     for item in items:
         if not isinstance(item, AnnData | str | Path) or str(item) == "":
             raise InputError(
                 "Data must be an AnnData, a path, or a list of these. Found "
                 f"{repr(item) if isinstance(item, str) else type(item).__name__}."
             )
-        if isinstance(item, AnnData):
-            opened.append(anndata_source(item, layer=layer))
-        else:
-            paths += (found := _expand(str(item)))
-            opened.extend(_open_path(path, layer) for path in found)
-    if not opened:
+        found += [item] if isinstance(item, AnnData) else _expand(str(item))
+    if not found:
         raise InputError(
             "There is no data set to read. Found an empty list. Pass at least one path."
         )
-    _check_named_once(paths)
-    return opened
-
-
-def _check_named_once(paths: list[str]) -> None:
-    places = [path if "://" in path else str(Path(path).resolve()) for path in paths]
-    twice = sorted({place for place, times in Counter(places).items() if times > 1})
-    if twice:
-        raise InputError(
-            f"The same data are named twice, and every cell would count twice. Found {twice[:5]}. "
-            "Name each file once; a pattern may match one that is named beside it."
-        )
+    warn_of_repeats([item for item in found if isinstance(item, str)])
+    return [
+        _open_path(item, layer) if isinstance(item, str) else anndata_source(item, layer=layer)
+        for item in found
+    ]
 
 
 def _expand(pattern: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -113,8 +114,9 @@ class MissingGenes(nn.Module):
         if not bool(self.noise.any()) or bool(measured[:, used].all()):
             return None
         asked = [panel_sg, weight_gc, self.axes, self.noise]
-        if self._last is not None and all(map(torch.equal, self._last[0], asked)):
-            return self._last[1]
+        last = self._last
+        if last is not None and all(map(_same, last[0], asked)):
+            return last[1]
         noise = self.noise.clamp_min(1e-12)[:, None]
         loadings = torch.nn.functional.pad(self.axes / noise, (0, 0, 0, 1))
         # small matrices, and not every device has float64
@@ -123,8 +125,18 @@ class MissingGenes(nn.Module):
         filled = Filled(
             loadings, *(torch.stack(parts).to(loadings) for parts in zip(*panels, strict=True))
         )
-        self._last = [tensor.detach().clone() for tensor in asked], filled
+        if not torch.is_inference_mode_enabled():  # such tensors are of no use outside of it
+            self._last = [tensor.detach().clone() for tensor in asked], filled
         return filled
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        self._last = None  # of another device or dtype
+        return super()._apply(fn, recurse)
+
+
+def _same(first: Tensor, second: Tensor) -> bool:
+    kind = first.device == second.device and first.dtype == second.dtype
+    return kind and torch.equal(first, second)
 
 
 def _of_panel(

@@ -36,7 +36,7 @@ def calibrate(
     logistic regression alone, unless the cells speak against it. What the TabNet term adds beyond
     that would differ from fit to fit, and with it the genes that are ranked. Where the held-out
     cells come from the batches of the training cells, part of what they gain is these batches' own
-    and is lost in a new one: the gate then takes no more than half of the gain.
+    and is lost in a new one: the smallest gate that brings half of the gain is then enough.
 
     The temperature minimises the log-loss (Guo et al. 2017, arXiv 1706.04599) with a normal prior
     on its logarithm: a few cells that are all right would have it go to 0. The out-of-fold logits
@@ -59,7 +59,7 @@ def calibrate(
 
     Returns
     -------
-    JSON types: gate, temperature, log-loss with and without the TabNet term.
+    JSON types: gate, temperature, log-loss with and without the TabNet term, other_batches.
     """
     head = model.network.labels
     assert head is not None, "only a model with a label head is calibrated"
@@ -101,6 +101,7 @@ def calibrate(
     return result | {
         "temperature": float(np.exp(log_temperature)),
         "n_calibration_cells": len(labels),
+        "other_batches": other_batches,
     }
 
 

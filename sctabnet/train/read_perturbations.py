@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from sctabnet import _checks
-from sctabnet._errors import InputError
 from sctabnet._value_kind import ValueKind
 from sctabnet.data.conditions import Condition, parse_conditions
 from sctabnet.data.corpus import Corpus
@@ -72,12 +72,16 @@ def _conditions(
 ) -> list[Condition]:
     columns = [corpus.obs(key).astype("object") for key in keys]
     texts = [_text(column) for column in columns]
-    named = {name for text in texts for name in text}
-    known = control.lower() in ("control", "ctrl")
-    if not known and not any(control.lower() in name.lower() for name in named):
-        raise InputError(
-            f"No cell has the name of the control in {keys}. Found control={control!r} and "
-            f"conditions {sorted(named)[:10]}. Pass the name that unperturbed cells have."
+    named = {
+        part.strip().lower() for text in texts for name in set(text) for part in name.split("+")
+    }
+    if control.lower() not in {"control", "ctrl", *named}:
+        warnings.warn(
+            f"No cell has the name of the control, {control!r}, in {keys}. Found "
+            f"{sorted(named - {''})[:10]}. Cells named 'control' or 'ctrl', or without a name, are "
+            "taken.",
+            UserWarning,
+            stacklevel=5,
         )
     names = texts[0] if len(keys) == 1 else [list(slots) for slots in zip(*texts, strict=True)]
     doses = None if dose_key is None else corpus.obs(dose_key).astype(str).tolist()

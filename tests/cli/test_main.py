@@ -49,6 +49,18 @@ def test_the_program_lists_its_verbs(capsys):
         assert f"    {verb} " in text
 
 
+def test_a_recipe_before_the_verb(model_folder, h5ad, tmp_path, capsys):
+    """The verb is found wherever it stands: the sizes are those of the model to start from."""
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("finetune:\n  labels_key: cell_type\n")
+    run(
+        capsys, "--config", recipe, "finetune", "--data", h5ad, "--init", model_folder,
+        "--model.labels.deep", "false", "--out", tmp_path / "model",
+    )  # fmt: skip
+    sizes = sct.Model.load(model_folder).config.encoder
+    assert sct.Model.load(tmp_path / "model").config.encoder == sizes
+
+
 def test_from_files_to_ranked_genes(h5ad, cells, tmp_path, capsys):
     recipe = tmp_path / "recipe.yaml"
     encoder = {"n_d": 12, "n_a": 8, "n_steps": 2}

@@ -254,8 +254,8 @@ def test_a_file_counts_once(tmp_path, make_adata, monkeypatch):
     make_adata(seed=1).write_h5ad(tmp_path / "a.h5ad")
     monkeypatch.chdir(tmp_path)
     for source in ([tmp_path / "a.h5ad", "a.h5ad"], ["*.h5ad", "./a.h5ad"]):
-        with pytest.raises(ValueError, match=r"named twice, .* Found \['.*a.h5ad'\]"):
-            Corpus.open(source)
+        with pytest.warns(UserWarning, match=r"named twice, .* Found \['.*a.h5ad'\]"):
+            assert Corpus.open(source).n_cells == 2 * Corpus.open("a.h5ad").n_cells
 
 
 def test_a_table_is_no_source(make_adata):
@@ -263,6 +263,12 @@ def test_a_table_is_no_source(make_adata):
         Corpus.open(make_adata().to_df())
     with pytest.raises(ValueError, match="Found ndarray"):
         Corpus.open(np.ones((3, 4)))
+
+
+def test_an_array_of_paths_is_a_list(make_adata, tmp_path):
+    make_adata(seed=1).write_h5ad(tmp_path / "a.h5ad")
+    names = [str(tmp_path / "a.h5ad")]
+    assert Corpus.open(np.array(names)).files == Corpus.open(names).files
 
 
 def test_rows_in_order_and_shuffled(make_adata):

@@ -141,3 +141,9 @@ def test_one_panel_is_solved_once_and_another_anew(fitted, rng):
     fitted.noise.mul_(2)
     assert not torch.equal(fitted(panel, weight).weight_sac, first.weight_sac)
     fitted.noise.div_(2)
+    assert fitted.double()(panel.double(), weight.double()).weight_sac.dtype == torch.float64
+    with torch.inference_mode():
+        fitted(panel.double(), weight.double() + 1)
+    weight = (weight.double() + 1).requires_grad_()
+    filled = fitted(panel.double(), weight)
+    (filled.weight_sac.sum() * weight.sum()).backward()

@@ -68,13 +68,39 @@ def test_common_genes_take_a_matrix_product(n_common):
         _compare(values, indices, offsets, table)
 
 
+@pytest.mark.parametrize("width", [1, 15, 100, 200, 400, 513])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_any_width(width, dtype):
+    torch.manual_seed(width)
+    indices, offsets = random_lists([40] * 30 + [0, 1], 50)
+    values, table = torch.randn(len(indices), dtype=dtype), torch.randn(50, width, dtype=dtype)
+    with set_backend("numba"):
+        _compare(values, indices, offsets, table.requires_grad_())
+
+
+@pytest.mark.parametrize("n_genes", [1, 3, 300])
+def test_lists_in_any_order_on_two_threads(n_genes):
+    """Repeats and descents, and fewer genes than threads."""
+    torch.manual_seed(0)
+    indices = torch.randint(n_genes, (60_000,))
+    offsets = torch.arange(0, 60_001, 200)
+    values, table = torch.randn(60_000), torch.randn(n_genes, 20, requires_grad=True)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with set_backend("numba"):
+            _compare(values, indices, offsets, table)
+    finally:
+        torch.set_num_threads(before)
+
+
 def _compare(values, indices, offsets, table):
     out = gene_sum(values, indices, offsets, table)
-    grad = torch.randn(out.shape)
+    grad = torch.randn(out.shape, dtype=out.dtype)
     (ours,) = torch.autograd.grad(out, table, grad)
     matrix = dense(values.double(), indices, offsets, len(table))
-    torch.testing.assert_close(out, (matrix @ table.double()).float(), atol=5e-4, rtol=1e-5)
-    torch.testing.assert_close(ours, (matrix.T @ grad.double()).float(), atol=5e-4, rtol=1e-5)
+    torch.testing.assert_close(out, (matrix @ table.double()).to(out.dtype), atol=5e-4, rtol=1e-5)
+    torch.testing.assert_close(ours, (matrix.T @ grad.double()).to(out.dtype), atol=5e-4, rtol=1e-5)
     again = gene_sum(values, indices, offsets, table)
     assert torch.equal(again, out)
     assert torch.equal(torch.autograd.grad(again, table, grad)[0], ours)

@@ -70,6 +70,19 @@ def test_columns_that_cannot_be_batches_are_refused(several):
         sct.finetune(several, labels_key="cell_type", batch_key=["batch", "cell_type"])
 
 
+def test_whole_batches_are_held_out_and_a_type_of_one_batch_does_not_hide_it(cells):
+    adata = cells[cells.obs["cell_type"] != "NK"].copy()
+    adata.obs["batch"] = np.arange(adata.n_obs) % 4
+    adata.obs["batch"] = adata.obs["batch"].astype(str)
+    adata.obs["cell_type"] = adata.obs["cell_type"].astype(str)
+    for batch in "0123":  # one cell of a type of its own in every batch
+        adata.obs.loc[adata.obs_names[adata.obs["batch"] == batch][0], "cell_type"] = f"own {batch}"
+    options = {"labels_key": "cell_type", "deep": False}
+    with_batches = sct.finetune(adata, batch_key="batch", **options)
+    assert with_batches.history[-1]["other_batches"]
+    assert not sct.finetune(adata, **options).history[-1]["other_batches"]
+
+
 def test_a_recipe_or_a_command_names_several(several, tmp_path):
     several.write_h5ad(tmp_path / "cells.h5ad")
     base = ["finetune", str(tmp_path / "cells.h5ad"), "--labels_key", "cell_type"]

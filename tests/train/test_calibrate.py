@@ -143,7 +143,7 @@ def test_few_lucky_cells_do_not_make_an_open_gate_overconfident(corpus, speak):
 
 
 def test_cells_of_the_training_batches_open_the_gate_less(corpus, speak):
-    """Part of what they gain is these batches' own: no more than half of the gain is taken."""
+    """Part of what they gain is these batches' own: a gate that brings half of it is enough."""
     rng = np.random.default_rng(0)
     rows = np.arange(240)
     wide = truthful_logits(corpus.label_codes, 1.0, rng)

@@ -145,7 +145,7 @@ def run_cells(_: str, arm: str, seed: int, options: argparse.Namespace) -> list[
         sct.tl.gene_importance(query, model, method="mask")
         head = model.network.labels
         deep = [
-            head.deep(prediction.encoded.embedding).argmax(1)
+            head.deep(prediction.encoded.embedding).argmax(1).cpu()
             for _, prediction in model.predict(open_query(query, model, layer=None).minibatches())
         ]
         alone = sct.evaluate.labels(truth, np.array(model.labels)[np.concatenate(deep)])
@@ -207,7 +207,7 @@ def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) 
         means = part.drop(columns=["task", "split"]).groupby("arm").mean().loc[arms]
         wide = part.pivot_table(index=["split", "seed"], columns="arm", values="tabnet_f1")
         difference = wide.sub(wide["default"], axis=0)
-        error = difference.std(ddof=1) / np.sqrt(len(difference))
+        error = difference.std(ddof=1) / np.sqrt(difference.count())
         lines += [
             f"## {task}", "",
             "| arm | seeds | macro-F1 | TabNet term alone | less default (standard error) | ECE "

@@ -108,7 +108,11 @@ def judged(options: argparse.Namespace, folder: Path) -> str:
         if command is peer:  # without its training
             wall = float(said.split()[-3])
         lines.append(f"| {name} | {wall:.1f} | {cpu:.1f} | {peak:.2f} |")
-    return "\n".join([*lines, "", "The peer's CPU seconds and memory include its training."])
+    note = (
+        "Our wall seconds include the start of Python and all imports. The peer's leave out these "
+        "and its training, which its CPU seconds and memory include."
+    )
+    return "\n".join([*lines, "", note])
 
 
 def cells(options: argparse.Namespace, n_cells: int, seed: int) -> anndata.AnnData:

@@ -7,6 +7,7 @@ import numba
 from numba import types
 from numba.core import cgutils
 from numba.core.codegen import get_host_cpu_features
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 ir: Any = cgutils.ir  # type: ignore[attr-defined]
@@ -49,6 +50,9 @@ def _adder(n_vectors: int) -> Callable[..., None]:
 
     @intrinsic
     def add(_, values, indices, start, stop, table, out, column):  # type: ignore[no-untyped-def]
+        dense = values.layout == indices.layout == table.layout == out.layout == "C"
+        if not dense or not values.dtype == table.dtype == out.dtype:
+            raise TypingError("add_run needs contiguous arrays of one dtype")
         signature = types.void(values, indices, start, stop, table, out, column)
         return signature, lambda context, builder, signature, args: _generate(
             context, builder, signature.args, args, n_vectors

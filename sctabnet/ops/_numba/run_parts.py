@@ -40,8 +40,9 @@ def row_bounds(offsets: np.ndarray) -> np.ndarray:
 
 
 def gene_bounds(n_genes: int, n_listed: int) -> np.ndarray:
-    """Cut the genes into parts of equal width."""
-    return np.linspace(0, n_genes, _n_parts(n_listed) + 1).astype(np.int64)
+    """Cut the genes into parts of equal width, none of them empty."""
+    n_parts = max(1, min(_n_parts(n_listed), n_genes))
+    return np.linspace(0, n_genes, n_parts + 1).astype(np.int64)
 
 
 def _n_parts(n_listed: int) -> int:

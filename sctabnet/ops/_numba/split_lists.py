@@ -44,7 +44,7 @@ def dense_chunks(
 
     Yields
     ------
-    The cells, and their values of the common genes, (cells, h).
+    The cells, and their values of the common genes, (cells, h), in memory that the next reuses.
     """
     n_rows, n_common = len(lists.starts), len(common.genes_h)
     # one column more takes what is rare: adding without asking beats a branch that is hard to guess

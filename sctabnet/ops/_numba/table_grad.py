@@ -20,7 +20,8 @@ def table_grad(
 ) -> Tensor:
     """Add ``values * grad[row]`` onto the table row of every listed gene.
 
-    Every thread owns a range of genes, so that each sum has one fixed order at any thread count.
+    Every thread owns a range of genes, so that each sum of ascending lists has one fixed order at
+    any thread count.
     """
     n_rows, width = grad_nd.shape
     out_gd = torch.empty(n_genes, width, dtype=grad_nd.dtype)
@@ -72,7 +73,10 @@ def _add_cells(  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def _lists_of_genes(start, stop, values, indices, starts, ends, ordered):  # type: ignore[no-untyped-def]
-    """Return, gene by gene, which cells list it, ascending, with which weight, and the offsets."""
+    """Return, gene by gene, which cells list it and with which weight, and the offsets.
+
+    The cells of a gene ascend if the lists do.
+    """
     low, high = np.uint64(start), np.uint64(stop)
     firsts = starts.copy()
     edges = np.zeros(stop - start + 1, np.int64)
@@ -89,7 +93,7 @@ def _lists_of_genes(start, stop, values, indices, starts, ends, ordered):  # typ
     cells, weights = np.empty(edges[-1], np.uint32), np.empty(edges[-1], values.dtype)
     free = edges[:-1].copy()
     # some genes at a time, so that the ends of their lists stay in cache
-    for first in range(start, stop, _GENES_AT_ONCE if ordered else stop - start):
+    for first in range(start, stop, _GENES_AT_ONCE if ordered else max(1, stop - start)):
         top = min(np.uint64(first + _GENES_AT_ONCE), high) if ordered else ~np.uint64(0)
         for row in range(len(starts)):
             i = firsts[row]
