@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sctabnet.uncertainty.conformal_sets import conformal_sets
-
+_ROUNDING = 1e-7  # of float32 probabilities: a score equal to the limit must count as below it
 _SMALLEST, _CLIP = 1e-3, 1e-6
 
 
@@ -14,6 +13,10 @@ def set_distances(
     probability: NDArray[np.floating], limits: NDArray[np.float64]
 ) -> NDArray[np.float16]:
     """Return by how much a label's limit must rise, in log-odds, for it to enter a cell's set.
+
+    The labels at 0 are the split-conformal set: for cells exchangeable with the calibration cells
+    it holds the true label with at least the probability that the limits were made for, label by
+    label. A set may be empty (nothing fits) or hold several labels (undecided).
 
     Parameters
     ----------
@@ -24,11 +27,11 @@ def set_distances(
 
     Returns
     -------
-    float16 (n, c), 0 for labels of :func:`~sctabnet.uncertainty.conformal_sets.conformal_sets`.
+    float16 (n, c).
     """
     scores = 1 - probability.astype(np.float64)
     above = np.maximum(_log_odds(scores) - _log_odds(limits), _SMALLEST)
-    return np.where(conformal_sets(probability, limits), 0.0, above).astype(np.float16)
+    return np.where(scores <= limits + _ROUNDING, 0.0, above).astype(np.float16)
 
 
 def _log_odds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
