@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from sctabnet.train.row_space import RowSpace
+
 Array = NDArray[np.float64]
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
@@ -52,7 +54,8 @@ def ridge(
 
     Minimises :math:`\sum_i -\log p_{y_i}(x_i) + |W|^2 / (2c)` by L-BFGS; the bias is not penalised.
     The features are centred in the products, never in memory: the optimum is the same, the way
-    there half as long, and a pass costs what the cells express.
+    there half as long, and a pass costs what the cells express, or less for few cells
+    (:class:`~sctabnet.train.row_space.RowSpace`).
 
     Parameters
     ----------
@@ -70,7 +73,10 @@ def ridge(
         float64 (g + 1, c) where the search begins: weights, and the bias as the last row.
     """
     out = {c: np.full((x.shape[0], n_labels), np.nan) for c in penalties}
-    rough = x.astype(np.float32)  # precise enough to choose a penalty
+    space = RowSpace(x)
+    if start is not None:
+        start = np.vstack([space.inwards(start[:-1]), start[-1]])
+    rough = space.features.astype(np.float32)  # precise enough to choose a penalty
     scored = np.concatenate(folds) if folds else np.zeros(0, dtype=np.int64)
     losses: dict[float, float] = {}
     starts: list[Array | None] = [None] * len(folds)
@@ -88,8 +94,8 @@ def ridge(
             break  # it has risen twice: weaker penalties only take longer
     best = min(losses, key=losses.__getitem__) if losses else penalties[len(penalties) // 2]
     c = _lowest(losses, best)
-    fitted = _fit(x.astype(np.float64), labels, n_labels, c, start)
-    return RidgeFit(fitted[:-1], fitted[-1], c, losses, out[best])
+    fitted = _fit(space.features.astype(np.float64), labels, n_labels, c, start)
+    return RidgeFit(space.outwards(fitted[:-1]), fitted[-1], c, losses, out[best])
 
 
 def _lowest(losses: dict[float, float], best: float) -> float:
@@ -113,7 +119,7 @@ def _log_loss(logits: Array, labels: NDArray[np.int64]) -> float:
 
 
 def _fit(
-    x: sp.csr_array,
+    x: Array | sp.csr_array,
     labels: NDArray[np.int64],
     n_labels: int,
     c: float,
@@ -122,7 +128,7 @@ def _fit(
 ) -> Array:
     """Return (features + 1, c): weights, and the bias in the last row."""
     n, n_features = x.shape
-    x_t = sp.csr_array(x.T)
+    x_t = sp.csr_array(x.T) if sp.issparse(x) else np.ascontiguousarray(x.T)
     centre = np.asarray(x.mean(0, dtype=np.float64))
     present = np.bincount(labels, minlength=n_labels)
     free = present > 0  # a label without cells has no finite optimum: it keeps its start
