@@ -7,9 +7,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 
+from sctabnet.train.inner_products import inner_products
+
 Array = NDArray[np.float64]
 MOST = 2000
-_JITTER, _ROWS = 1e-10, 512
+_JITTER = 1e-10
 
 
 class RowSpace:
@@ -39,7 +41,7 @@ class RowSpace:
         self._lower: Array | None = None
         self.features = x
         if x.shape[0] <= min(x.shape[1], MOST):
-            self._lower = self.features = _root(x.astype(np.float64))
+            self._lower = self.features = _root(x)
 
     def inwards(self, weight: Array) -> Array:
         """Return (d, c) weights on the features, of (g, c) weights on the genes."""
@@ -56,10 +58,7 @@ class RowSpace:
 
 def _root(x: sp.csr_array) -> Array:
     """Return the lower Cholesky factor of ``x x^T``."""
-    x_t = sp.csr_array(x.T)
-    products = np.empty((x.shape[0], x.shape[0]))
-    for first in range(0, len(products), _ROWS):
-        products[first : first + _ROWS] = (x[first : first + _ROWS] @ x_t).toarray()
+    products = inner_products(x)
     # cells that are copies of each other, or have no counts, leave it singular
     products.flat[:: len(products) + 1] += _JITTER * max(products.trace() / len(products), 1.0)
     return np.asarray(cholesky(products, lower=True, overwrite_a=True))
