@@ -71,11 +71,13 @@ def _conditions(
     corpus: Corpus, keys: Sequence[str], control: str, dose_key: str | None
 ) -> list[Condition]:
     columns = [corpus.obs(key).astype("object") for key in keys]
-    texts = [_text(column) for column in columns]
-    named = {
-        part.strip().lower() for text in texts for name in set(text) for part in name.split("+")
-    }
-    if control.lower() not in {"control", "ctrl", *named}:
+    texts: list[Any] = [_text(column) for column in columns]
+    names = texts[0] if len(keys) == 1 else [list(slots) for slots in zip(*texts, strict=True)]
+    doses = None if dose_key is None else corpus.obs(dose_key).astype(str).tolist()
+    found = parse_conditions(names, control=control, doses=doses)
+    named = {part.strip() for text in texts for name in set(text) for part in name.split("+")}
+    known = {"control", "ctrl", *map(str.lower, named)}
+    if control.lower() not in known and any(condition.is_control for condition in found):
         warnings.warn(
             f"No cell has the name of the control, {control!r}, in {keys}. Found "
             f"{sorted(named - {''})[:10]}. Cells named 'control' or 'ctrl', or without a name, are "
@@ -83,9 +85,7 @@ def _conditions(
             UserWarning,
             stacklevel=5,
         )
-    names = texts[0] if len(keys) == 1 else [list(slots) for slots in zip(*texts, strict=True)]
-    doses = None if dose_key is None else corpus.obs(dose_key).astype(str).tolist()
-    return parse_conditions(names, control=control, doses=doses)
+    return found
 
 
 def _text(column: pd.Series) -> list[str]:
