@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sctabnet._errors import InputError
 
 _LIVING = 3  # minibatches at a time: one in use, one ready, one in the making
-_BYTES_PER_GENE = 12  # a float32 value and an int64 position
+_BYTES_PER_GENE = 8  # a float32 value and an int32 position
 _MAX_WINDOW_ROWS = 16_384
 
 

@@ -18,7 +18,7 @@ class Minibatch:
     values
         float32 (k,): as stored on disk, counts or log1p; never zero.
     indices
-        int64 (k,): vocabulary positions, strictly ascending within a cell.
+        int32 (k,): vocabulary positions, strictly ascending within a cell.
     offsets
         int64 (n + 1,): where each cell's list begins and ends.
     labels

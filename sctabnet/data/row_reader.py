@@ -90,13 +90,15 @@ class RowReader:
         )
         capacity = int((last - first).sum())
         values = self._pool.take("values", np.dtype(np.float32), capacity)
-        indices = self._pool.take("genes", np.dtype(np.int64), capacity)
+        indices = self._pool.take("genes", np.dtype(np.int32), capacity)
         offsets = np.empty(len(picks) + 1, np.int64)
         bits, largest = _as_bits(buffer.values)
+        n_words = self._n_genes // 64 + 1
         state, row = kernel.gather_rows(
             buffer.values, bits, largest, buffer.indices, first, last, source,
             self._lut, self._lut_start, self._lut_order, values, indices, offsets,
-            np.zeros(self._n_genes + 1, np.float32), np.zeros(self._n_genes // 64 + 1, np.uint64),
+            self._n_genes, np.empty((last - first).max(initial=0), np.int32),
+            np.zeros(n_words, np.uint64), np.empty(n_words, np.int32),
         )  # fmt: skip
         if state != kernel.OK:
             raise self._bad_row(buffer, int(picks[row]), state)

@@ -35,7 +35,7 @@ def list_cells(
     listed = replace(
         cells,
         values=x,
-        indices=torch.from_numpy(matrix.indices.astype(np.int64)),
+        indices=torch.from_numpy(matrix.indices.astype(np.int32)),
         offsets=torch.from_numpy(matrix.indptr.astype(np.int64)),
         labels=cells.labels[taken],
         covariates=cells.covariates[taken],

@@ -21,7 +21,7 @@ class Corruption:
     keep
         bool (nnz,), False for listed genes that leave the list.
     indices, offsets
-        int64 (q,) and (n + 1,): the asked genes of each cell, ascending.
+        int32 (q,) and int64 (n + 1,): the asked genes of each cell, ascending.
     x
         float32 (q,), the true log1p values; 0 for silent genes.
     weights
@@ -103,5 +103,9 @@ def corrupt(
     key, order = torch.sort(key)
     offsets = torch.nn.functional.pad((hidden_n + silent_n).cumsum(0), (1, 0))
     return Corruption(
-        keep=~hide, indices=key % n_genes, offsets=offsets, x=x[order], weights=weights[order]
+        keep=~hide,
+        indices=(key % n_genes).int(),
+        offsets=offsets,
+        x=x[order],
+        weights=weights[order],
     )

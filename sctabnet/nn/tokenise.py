@@ -57,7 +57,7 @@ def tokenise(
         dense = x_k.new_zeros(len(minibatch), len(mean_g))
         dense[row_index(offsets), indices] = x_k
         offsets = torch.nn.functional.pad(listed.sum(1).cumsum(0), (1, 0))
-        indices, x = listed.nonzero()[:, 1], dense[listed]
+        indices, x = listed.nonzero()[:, 1].int(), dense[listed]
         nu = (x - mean_g[indices]) / std_g[indices]
         scaled = x / std_g[indices]
     else:

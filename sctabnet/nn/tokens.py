@@ -14,7 +14,7 @@ class Tokens:
     Parameters
     ----------
     indices
-        int64 (k,), row of the gene tables; the number of genes means the absent token.
+        int32 (k,), row of the gene tables; the number of genes means the absent token.
     offsets
         int64 (n + 1,), where each cell's list starts.
     x

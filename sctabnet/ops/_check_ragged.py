@@ -37,22 +37,18 @@ def check_lists(offsets: Tensor, n_listed: int, **per_gene: Tensor) -> None:
             )
 
 
-def check_table(table: Tensor, name: str, indices: Tensor) -> None:
-    """Check that a table has rows and that the ids that look into it are int64.
+def check_table(table: Tensor, name: str) -> None:
+    """Check that a table has rows.
 
     Raises
     ------
     ValueError
-        If ``table`` is no matrix or ``indices`` are not int64.
+        If ``table`` is no matrix.
     """
     if table.ndim != 2:
         raise ValueError(
             f"`{name}` must be a matrix with one row per gene. "
             f"Found shape {tuple(table.shape)}. Pass (genes, width)."
-        )
-    if indices.dtype != torch.int64:
-        raise ValueError(
-            f"`indices` must be int64 gene ids. Found {indices.dtype}. Call `indices.long()`."
         )
 
 

@@ -10,6 +10,7 @@ from sctabnet.ops._check_ragged import (
     check_offsets,
     check_table,
 )
+from sctabnet.ops._narrow import narrow
 from sctabnet.ops._wide import wide
 from sctabnet.ops.backend import backend_for
 
@@ -33,7 +34,7 @@ def gene_dot(
     keys_ga
         (g, a) float, one key per gene; gets a gradient.
     indices_k
-        (k,) int64 rows of the keys.
+        (k,) int32 or int64 rows of the keys.
     offsets
         (n + 1,) int64, ascending from 0 to k.
     bias_g
@@ -58,7 +59,8 @@ def gene_dot(
     tensor([5., 7.])
     """
     check_lists(offsets, len(indices_k), indices_k=indices_k)
-    check_table(keys_ga, "keys_ga", indices_k)
+    check_table(keys_ga, "keys_ga")
+    indices_k = narrow(indices_k)
     if query_na.shape != (len(offsets) - 1, keys_ga.shape[1]):
         raise ValueError(
             "`query_na` must hold one query per cell, as wide as the keys. Found shape "

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from sctabnet.ops import _library, _torch
 from sctabnet.ops._check_ragged import check_indices, check_lists, check_offsets, check_table
+from sctabnet.ops._narrow import narrow
 from sctabnet.ops._wide import wide
 from sctabnet.ops.backend import backend_for
 
@@ -19,7 +20,7 @@ def gene_sum(values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Ten
     values_k
         (k,) float weights; gets a gradient.
     indices_k
-        (k,) int64 rows of the table.
+        (k,) int32 or int64 rows of the table.
     offsets
         (n + 1,) int64, ascending from 0 to k.
     table_gd
@@ -45,7 +46,8 @@ def gene_sum(values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Ten
             [0., 0.]])
     """
     check_lists(offsets, len(indices_k), values_k=values_k, indices_k=indices_k)
-    check_table(table_gd, "table_gd", indices_k)
+    check_table(table_gd, "table_gd")
+    indices_k = narrow(indices_k)
     check_offsets(offsets, len(indices_k))
     dtype = wide(values_k, table_gd)
     values_k = values_k.to(dtype)

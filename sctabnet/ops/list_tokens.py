@@ -4,6 +4,7 @@ from torch import Tensor
 
 from sctabnet.ops import _library, _torch
 from sctabnet.ops._check_ragged import check_indices, check_lists, check_offsets
+from sctabnet.ops._narrow import narrow
 from sctabnet.ops.backend import backend_for
 
 
@@ -17,7 +18,7 @@ def list_tokens(
     x_k
         (k,) float32 values; gets a gradient.
     indices_k
-        (k,) int64 gene ids.
+        (k,) int32 or int64 gene ids.
     offsets
         (n + 1,) int64, ascending from 0 to k.
     mean_g, std_g
@@ -25,9 +26,9 @@ def list_tokens(
 
     Returns
     -------
-    Of the longer lists, with ``t = k + n``: the indices (t,), the absent token being gene g; the
-    offsets (n + 1,); x (t,), 0 for the absent token; ``x / std`` (t,), 0; ``(x - mean) / std``
-    (t,), 1.
+    Of the longer lists, with ``t = k + n``: the indices (t,), int32, the absent token being gene g;
+    the offsets (n + 1,); x (t,), 0 for the absent token; ``x / std`` (t,), 0;
+    ``(x - mean) / std`` (t,), 1.
 
     Raises
     ------
@@ -42,10 +43,11 @@ def list_tokens(
     >>> one = torch.ones(1)
     >>> indices, *_ = list_tokens(one, torch.tensor([0]), torch.tensor([0, 1, 1]), one, one)
     >>> indices
-    tensor([0, 1, 1])
+    tensor([0, 1, 1], dtype=torch.int32)
     """
     check_lists(offsets, len(indices_k), x_k=x_k, indices_k=indices_k)
     check_offsets(offsets, len(indices_k))
+    indices_k = narrow(indices_k)
     # one pass saves ten on the CPU; a GPU hides them, and gradients to x are for explanations
     if backend_for(x_k) != "numba" or x_k.requires_grad:
         check_indices(indices_k, len(mean_g))

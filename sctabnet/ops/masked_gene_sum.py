@@ -4,6 +4,7 @@ from torch import Tensor
 
 from sctabnet.ops import _library, _torch
 from sctabnet.ops._check_ragged import check_indices, check_lists, check_offsets, check_table
+from sctabnet.ops._narrow import narrow
 from sctabnet.ops._wide import wide
 from sctabnet.ops.backend import backend_for
 
@@ -29,7 +30,7 @@ def masked_gene_sum(
     values_k
         (k,) float values; gets a gradient on the mask's support.
     indices_k
-        (k,) int64 rows of the table.
+        (k,) int32 or int64 rows of the table.
     offsets
         (n + 1,) int64, ascending from 0 to k.
     table_gd
@@ -54,7 +55,8 @@ def masked_gene_sum(
     tensor([[0., 3.]])
     """
     check_lists(offsets, len(indices_k), mask_k=mask_k, values_k=values_k, indices_k=indices_k)
-    check_table(table_gd, "table_gd", indices_k)
+    check_table(table_gd, "table_gd")
+    indices_k = narrow(indices_k)
     check_offsets(offsets, len(indices_k))
     dtype = wide(mask_k, values_k, table_gd)
     mask_k, values_k = mask_k.to(dtype), values_k.to(dtype)

@@ -19,11 +19,11 @@ def gene_totals(values_k: Tensor, indices_k: Tensor, n_rows: int) -> Tensor:
     values_k
         (k,) float.
     indices_k
-        int64 (k,) gene of each value, below ``n_rows``.
+        int32 (k,) gene of each value, below ``n_rows``.
     n_rows
         Genes, plus one if the absent token is listed.
     """
     order = torch.argsort(indices_k, stable=True)
-    genes = torch.arange(n_rows + 1, device=indices_k.device)
+    genes = torch.arange(n_rows + 1, dtype=indices_k.dtype, device=indices_k.device)
     offsets = torch.searchsorted(indices_k[order], genes)
     return segment_sum(values_k[order], offsets)

@@ -11,7 +11,7 @@ def test_record_has_the_promised_types_and_shapes(make_adata):
     minibatch = corpus.take(np.array([5, 3, 3]))
     assert len(minibatch) == 3
     assert minibatch.values.dtype == torch.float32
-    assert minibatch.indices.dtype == torch.int64
+    assert minibatch.indices.dtype == torch.int32
     assert minibatch.offsets.tolist()[0] == 0 and len(minibatch.offsets) == 4
     assert minibatch.offsets[-1] == len(minibatch.values) == len(minibatch.indices)
     assert minibatch.labels.dtype == torch.int64 and minibatch.labels.shape == (3,)

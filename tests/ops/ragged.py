@@ -14,7 +14,7 @@ def random_lists(lengths: list[int], n_genes: int, seed: int = 0) -> tuple[Tenso
     """Draw ascending gene ids for rows of these lengths: (indices, offsets)."""
     rng = np.random.default_rng(seed)
     rows = [np.sort(rng.permutation(n_genes)[:length]) for length in lengths]
-    indices = np.concatenate([*rows, np.empty(0, np.int64)]).astype(np.int64)
+    indices = np.concatenate([*rows, np.empty(0, np.int64)]).astype(np.int32)
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
     return torch.from_numpy(indices), torch.from_numpy(offsets)
 

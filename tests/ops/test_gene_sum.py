@@ -138,8 +138,8 @@ def test_shapes_that_do_not_fit(backend):
         gene_sum(torch.ones(2), torch.arange(3), offsets, table)
     with pytest.raises(ValueError, match="must be a matrix"):
         gene_sum(torch.ones(3), torch.arange(3), offsets, table[0])
-    with pytest.raises(ValueError, match="must be int64"):
-        gene_sum(torch.ones(3), torch.arange(3).int(), offsets, table)
+    with pytest.raises(ValueError, match="must be int32 or int64"):
+        gene_sum(torch.ones(3), torch.arange(3).short(), offsets, table)
     with pytest.raises(ValueError, match="int64 vector"):
         gene_sum(torch.ones(3), torch.arange(3), offsets.int(), table)
 
@@ -156,3 +156,13 @@ def test_no_cells(backend):
     empty = torch.empty(0)
     out = gene_sum(empty, empty.long(), torch.zeros(1, dtype=torch.int64), torch.ones(3, 2))
     assert out.shape == (0, 2)
+
+
+def test_ids_of_32_and_64_bits_are_the_same(backend):
+    indices, offsets = random_lists([3, 0, 1, 6], 7)
+    values, table = torch.randn(10), torch.randn(7, 5)
+    out = gene_sum(values, indices, offsets, table)
+    assert torch.equal(gene_sum(values, indices.long(), offsets, table), out)
+    far = torch.tensor([2**32] * 10)
+    with pytest.raises(IndexError, match="outside the table of 7"):
+        gene_sum(values, far, offsets, table)

@@ -47,7 +47,7 @@ def counts_minibatch(
     n_cells = len(labels)
     return Minibatch(
         values=torch.from_numpy(counts.astype(np.float32)),
-        indices=torch.from_numpy(indices.astype(np.int64)),
+        indices=torch.from_numpy(indices.astype(np.int32)),
         offsets=torch.from_numpy(offsets.astype(np.int64)),
         labels=torch.from_numpy(labels),
         covariates=torch.zeros(n_cells, 0, dtype=torch.int64),

@@ -41,7 +41,7 @@ def common_genes(indices_k: Tensor, offsets: Tensor, n_genes: int) -> CommonGene
         return None
     bounds = row_bounds(offsets.numpy())
     counts = np.zeros((len(bounds) - 1, n_genes), np.int32)
-    args = (indices_k.numpy().view(np.uint64), offsets.numpy(), counts, bounds)
+    args = (indices_k.numpy().view(np.uint32), offsets.numpy(), counts, bounds)
     raise_bad_index(run_parts(_count, bounds, *args), indices_k, n_genes)
     is_common = counts.sum(0) > _DENSE_PAYS * n_rows
     if not is_common.any():

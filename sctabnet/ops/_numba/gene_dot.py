@@ -24,7 +24,7 @@ def gene_dot(
         query_na.numpy(),
         keys_ga.to(query_na.dtype).numpy(),
         bias_g.numpy(),
-        indices_k.numpy().view(np.uint64),
+        indices_k.numpy().view(np.uint32),
         offsets.numpy(),
         out_k.numpy(),
         block,

@@ -14,7 +14,7 @@ def list_tokens(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Write the longer lists in one pass; raises IndexError for an id outside the genes."""
     n_tokens = len(x_k) + len(offsets) - 1
-    indices = torch.empty(n_tokens, dtype=torch.int64)
+    indices = torch.empty(n_tokens, dtype=torch.int32)
     x, scaled, nu = (torch.empty(n_tokens, dtype=x_k.dtype) for _ in range(3))
     bad_row = run_parts(
         _list_rows,

@@ -27,7 +27,7 @@ class Lists:
 
 def whole_lists(values_k: Tensor, indices_k: Tensor, offsets: Tensor) -> Lists:
     """Return the lists as they are."""
-    indices = indices_k.numpy().view(np.uint64)
+    indices = indices_k.numpy().view(np.uint32)
     return Lists(values_k.numpy(), indices, offsets.numpy()[:-1], offsets.numpy()[1:])
 
 

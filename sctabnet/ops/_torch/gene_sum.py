@@ -12,7 +12,7 @@ def gene_sum(values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Ten
         nothing = values_k.sum() + table_gd[:0].sum()
         return nothing.expand(len(offsets) - 1, table_gd.shape[1]).clone()
     return F.embedding_bag(
-        indices_k,
+        indices_k.long(),  # of the offsets' dtype
         table_gd,
         offsets,
         mode="sum",

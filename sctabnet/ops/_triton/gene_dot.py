@@ -52,7 +52,7 @@ def _dot_rows(  # type: ignore[no-untyped-def]
     for first in range(tl.load(offsets + row), end, LISTED):
         at = first + tl.arange(0, LISTED)
         gene = tl.load(indices + at, mask=at < end, other=0)
-        where = gene[:, None] * width + column[None, :]
+        where = gene[:, None].to(tl.int64) * width + column[None, :]
         inside = (at < end)[:, None] & (column < width)[None, :]
         k = tl.load(keys + where, mask=inside, other=0).to(out.dtype.element_ty)
         product = tl.sum(q[None, :] * k, axis=1)

@@ -33,7 +33,7 @@ def _sum_rows(  # type: ignore[no-untyped-def]
         at = first + tl.arange(0, LISTED)
         gene = tl.load(indices + at, mask=at < end, other=0)
         value = tl.load(values + at, mask=at < end, other=0)
-        where = gene[:, None] * width + column[None, :]
+        where = gene[:, None].to(tl.int64) * width + column[None, :]
         inside = (at < end)[:, None] & (column < width)[None, :]
         rows = tl.load(table + where, mask=inside, other=0).to(out.dtype.element_ty)
         total += tl.sum(value[:, None] * rows, axis=0)
