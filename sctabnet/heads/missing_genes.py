@@ -8,7 +8,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-N_AXES = 50
+from sctabnet.nn.gene_encoder import N_AXES
+
 _ROUNDING = 1e-4
 
 

@@ -30,7 +30,7 @@ def copy_weights(source: Model, target: Model) -> None:
         If the encoders differ in size.
     """
     mine, theirs = target.network.state_dict(), source.network.state_dict()
-    buffers = ("mean", "std", "attention", "importance", "log_prior")
+    buffers = ("mean", "std", "attention", "importance", "log_prior", "loadings")
     per_gene = {f"encoder.{name}" for name in buffers} | {
         f"{name}.weight"
         for name, module in target.network.named_modules()

@@ -27,6 +27,8 @@ from sctabnet.ops import (
     segment_entropy,
 )
 
+N_AXES = 50  # of variation that are kept of some cells
+
 
 @dataclass(slots=True)
 class EncoderOutput:
@@ -93,6 +95,7 @@ class GeneEncoder(nn.Module):
     attention: Tensor
     importance: Tensor
     log_prior: Tensor
+    loadings: Tensor
 
     Config: TypeAlias = EncoderConfig
 
@@ -110,6 +113,8 @@ class GeneEncoder(nn.Module):
         # moving average of the genes' permutation importance, and the mask prior made of it
         self.register_buffer("importance", torch.zeros(n_genes))
         self.register_buffer("log_prior", torch.zeros(n_genes))
+        # how genes vary together in the cells of pretraining, for whoever learns labels from a few
+        self.register_buffer("loadings", torch.zeros(n_genes, 2, N_AXES))
         self.embeddings = GeneTable(gene_keys_g, 2 * width, name="embeddings", std=0.1, seed=seed)
         n_tables = 1 if config.shared_keys else config.n_steps
         self.keys = nn.ModuleList(
@@ -200,7 +205,10 @@ class GeneEncoder(nn.Module):
             keys = self.keys[0 if config.shared_keys else step]()
             bias = self.biases[step]().squeeze(1) + log_prior
             logits = gene_dot(query, keys, indices, offsets, bias)
-            mask = ragged_entmax(logits if prior is None else prior * logits, offsets, alpha)
+            if prior is not None:
+                logits = prior * logits
+            mask = ragged_entmax(logits, offsets, alpha)
+            del logits  # one of the largest tensors
             if hold_masks:
                 mask = mask.detach()
             if step + 1 < config.n_steps:

@@ -28,6 +28,7 @@ from sctabnet.train.choices import Choices
 from sctabnet.train.data_record import data_record
 from sctabnet.train.finetune_perturbation import finetune_perturbation
 from sctabnet.train.fit_integration import fit_integration
+from sctabnet.train.gene_factors import GeneFactors
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.mean_attention import mean_attention
 from sctabnet.train.measure_distances import measure_distances
@@ -187,17 +188,19 @@ def finetune(  # noqa: PLR0913 (the public contract)
     measured = torch.from_numpy(corpus.measured.any(0))
     network.encoder.mean.copy_(mean)
     network.encoder.std.copy_(std)
+    prior = None
     if start is None:
         start_embeddings(network, corpus, train, random_state=seed)
     else:
         copy_weights(start, model)
+        prior = GeneFactors.of_pretraining(network)
         # the wide path is centred on the labelled cells; genes they lack keep the old centre
         network.encoder.mean[measured] = mean[measured]
         network.encoder.std[measured] = std[measured]
     head = choices.model.labels
     wide, logits = None, None
     if head.wide:
-        wide = WidePath(corpus, train, groups, network.encoder.mean, random_state=seed)
+        wide = WidePath(corpus, train, groups, network.encoder.mean, prior, random_state=seed)
         wide.put_into(network)
         logits = wide.training_logits(network, corpus, train)
     result: dict[str, Any] = {}

@@ -22,6 +22,7 @@ from sctabnet.train.batch_keys import batch_keys
 from sctabnet.train.choices import Choices
 from sctabnet.train.data_record import data_record
 from sctabnet.train.fit_integration import fit_integration
+from sctabnet.train.gene_factors import GeneFactors
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.held_out_cells import held_out_cells
 from sctabnet.train.is_first_process import is_first_process
@@ -208,6 +209,7 @@ def _start(
         encoder.mean.copy_(mean)
         encoder.std.copy_(std)
         start_embeddings(model.network, corpus, train, random_state=seed)
+        GeneFactors.of(corpus, train, mean, random_state=seed).put_into(model.network)
         model.network.reconstruct.decoder.start_at(mean)
         if job is not None and is_first_process():
             if not job.resume:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from sctabnet.data.corpus import Corpus
-from sctabnet.heads.missing_genes import N_AXES
 from sctabnet.model.network import Network
+from sctabnet.train.axis_features import AxisFeatures
+from sctabnet.train.gene_factors import POWERS, GeneFactors
 from sctabnet.train.log1p_matrix import log1p_matrix
-from sctabnet.train.principal_axes import principal_axes
 from sctabnet.train.ridge import ridge
 from sctabnet.train.sample_by_label import sample_by_label
 from sctabnet.train.scorable_folds import scorable_folds
@@ -20,7 +19,6 @@ from sctabnet.train.scorable_folds import scorable_folds
 MAX_SCORED = 6_000
 MAX_CELLS = 30_000
 N_FOLDS = 3
-MIN_NOISE = 1e-3  # of a gene's log1p values: rarely expressed genes must not tell too much
 Array = NDArray[np.float64]
 
 
@@ -38,8 +36,11 @@ class WidePath:
         int64 codes (n_cells of the corpus,) that inner folds keep whole, or None.
     mean_g
         (g,) centre of each gene: what an unmeasured gene is taken to be.
+    prior
+        How genes vary in the cells of pretraining; what the labelled cells and those without a
+        label show is added. None for a model that was not pretrained.
     random_state
-        Seed of the folds and of the sample.
+        Seed of the folds and of the samples.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class WidePath:
         rows: NDArray[np.int64],
         groups: NDArray[np.int64] | None,
         mean_g: Tensor,
+        prior: GeneFactors | None,
         *,
         random_state: int,
     ) -> None:
@@ -57,12 +59,16 @@ class WidePath:
         x, labels = log1p_matrix(corpus, chosen, mean_g), corpus.label_codes[chosen]
         inner = None if groups is None else groups[chosen]
         folds = scorable_folds(labels, inner, n_folds=N_FOLDS, random_state=random_state)
-        fitted = ridge(x, labels, self.n_labels, folds)
+        varied = np.union1d(rows, np.flatnonzero(corpus.label_codes < 0))
+        self._factors = GeneFactors.of(corpus, varied, mean_g, random_state=random_state)
+        tried = _features(self._factors, prior)
+        fits = [ridge(features.of(x), labels, self.n_labels, folds) for features in tried]
+        losses = [min(fit.log_loss.values(), default=0.0) for fit in fits]
+        fitted, self._features = fits[np.argmin(losses)], tried[np.argmin(losses)]
         self.out_of_fold = fitted.out_of_fold
         self.scored_rows = chosen
         self.c, self.log_loss = fitted.c, fitted.log_loss
         self._fitted = fitted
-        self._axes, self._noise = _factors(x, mean_g.double().numpy())
         level = np.asarray(x.expm1().mean(0)).ravel()
         held = (corpus.measured @ level)[corpus.source_codes[chosen]].mean()
         self._level = level / max(held, 1e-12)
@@ -74,19 +80,20 @@ class WidePath:
         rows = sample_by_label(rows, corpus.label_codes, MAX_CELLS, random_state)
         x, labels = log1p_matrix(corpus, rows, self._mean), corpus.label_codes[rows]
         last = np.vstack([self._fitted.weight, self._fitted.bias])
-        self._fitted = ridge(x, labels, self.n_labels, [], penalties=(self.c,), start=last)
+        features = self._features.of(x)
+        self._fitted = ridge(features, labels, self.n_labels, [], penalties=(self.c,), start=last)
 
     def put_into(self, network: Network) -> None:
         """Write the weights, and how genes vary together, into the network's label head."""
         head = network.labels
         assert head is not None, "only a network with a label head has a wide path"
-        weight = torch.from_numpy(np.ascontiguousarray(self._fitted.weight))
+        weight = torch.from_numpy(self._features.to_genes(self._fitted.weight))
         bias = torch.from_numpy(self._fitted.bias) + self._mean.double() @ weight
         with torch.no_grad():
             head.wide.weight[:-1] = weight.to(head.wide.weight)
             head.bias.copy_(bias)
-            head.missing.axes[:, : self._axes.shape[1]] = torch.from_numpy(self._axes)
-            head.missing.noise.copy_(torch.from_numpy(self._noise))
+            head.missing.axes.copy_(torch.from_numpy(self._factors.loadings_gqa[:, 0]))
+            head.missing.noise.copy_(torch.from_numpy(self._factors.noise_g))
             head.missing.level.copy_(torch.from_numpy(self._level))
 
     def training_logits(self, network: Network, corpus: Corpus, rows: NDArray[np.int64]) -> Tensor:
@@ -106,11 +113,14 @@ class WidePath:
         return logits
 
 
-def _factors(x: sp.csr_array, mean: Array) -> tuple[Array, Array]:
-    """Return axes (g, at most 50), scaled by the spread along them, and what they leave (g,)."""
-    axes = principal_axes(x, mean, N_AXES)
-    along = x @ axes - mean @ axes
-    axes = axes * np.sqrt(np.square(along).mean(0))
-    squares = np.asarray(x.multiply(x).mean(0)).ravel()
-    variance = squares - 2 * mean * np.asarray(x.mean(0)).ravel() + mean**2
-    return axes, np.maximum(variance - np.square(axes).sum(1), MIN_NOISE)
+def _features(own: GeneFactors, prior: GeneFactors | None) -> list[AxisFeatures]:
+    """Return the features to choose from, one for each scaling of the genes."""
+    seen = [own] if prior is None else [prior, own]
+    std = own.std_g
+    if prior is not None:
+        # seen in more cells; a gene that pretraining did not know has no place on its axes
+        std = np.where(prior.loadings_gqa.any((1, 2)), prior.std_g, std)
+    return [
+        AxisFeatures(std, np.hstack([f.loadings_gqa[:, q] for f in seen]), power=power)
+        for q, power in enumerate(POWERS)
+    ]

@@ -108,7 +108,7 @@ def test_a_query_with_a_fifth_of_the_genes():
     )
     taught = LogisticRegression(C=0.1, max_iter=500).fit(known.X, known.obs["cell_type"])
     assert right.mean() > (taught.predict(new.X) == truth).mean() - 0.03  # which saw them all
-    assert abs(confidence.mean() - right.mean()) < 0.1
+    assert abs(confidence.mean() - right.mean()) < 0.12
     sets = [set(text.split("|")) for text in small.obs["sctabnet_label_set"]]
     assert np.mean([name in of for name, of in zip(truth, sets, strict=True)]) > 0.85
     # the logits are linear in what the panel measured, as the explanation takes them to be

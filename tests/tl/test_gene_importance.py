@@ -67,7 +67,9 @@ def test_markers_come_first_and_share_a_group(query, trained):
     sct.tl.gene_importance(query, trained, "cell_type", method="contribution")
     for i, group in enumerate(query.uns[KEY]["groups"]):
         best = np.argsort(-query.varm[KEY][:, i])[:6]
-        assert (query.var["marker_of"].iloc[best] == group).mean() >= 0.8
+        assert query.var["is_marker"].iloc[best].mean() >= 0.8
+        # the markers of another type tell of this one too: their absence does
+        assert (query.var["marker_of"].iloc[best] == group).mean() > 0.5
     markers = query.var[query.var["is_marker"]]
     assert markers[f"{KEY}_group"].nunique() < len(markers)  # co-expressed ones are named together
 

@@ -246,8 +246,10 @@ def _ours(
         init = None
         if pretrain_on != "nothing":
             init = sct.pretrain(sources[pretrain_on], seed=seed, **batch)
+        # cells without a label are there for pretraining alone
+        labelled = reference[reference.obs[options.labels_key].notna()].copy()
         model = sct.finetune(
-            reference, init=init, labels_key=options.labels_key, seed=seed, **batch, **config
+            labelled, init=init, labels_key=options.labels_key, seed=seed, **batch, **config
         )
         print(
             "   ",
