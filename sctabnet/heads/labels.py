@@ -19,8 +19,10 @@ ClassWeight = Literal["none", "balanced"]
 class LabelHead(nn.Module):
     r"""Logits of c labels: :math:`W_{lin}(x - \mu) + b + g \cdot H(\text{embedding})`.
 
-    The wide term is the converged ridge logistic regression on log1p values, centred so that a
-    gene which a panel did not measure contributes what the average cell would. The gate g starts
+    The wide term is the converged logistic regression on log1p values, whose ridge prior prefers
+    weights that follow the axes along which cells vary
+    (:class:`~sctabnet.train.axis_features.AxisFeatures`), centred so that a gene which a panel did
+    not measure contributes what the average cell would. The gate g starts
     at 0: before training the model says what logistic regression says, and the TabNet term stays
     only where held-out cells are predicted better with it.
 
