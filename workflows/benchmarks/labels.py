@@ -275,6 +275,7 @@ ARMS: dict[str, tuple[Callable[..., Answer], bool]] = {
     "sctabnet, no pretraining": (_ours("nothing"), True),
     "sctabnet, no wide path": (_ours(wide=False), True),
     "sctabnet, wide path only": (_ours("nothing", deep=False), False),
+    "sctabnet, wide path only, pretrained": (_ours(deep=False), True),
     "sctabnet, adapted (joint)": (_ours("nothing", "joint", deep=False), False),
     "sctabnet, adapted (statistics)": (_ours("nothing", "statistics", deep=False), False),
 }
