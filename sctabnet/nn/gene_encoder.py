@@ -113,7 +113,7 @@ class GeneEncoder(nn.Module):
         # moving average of the genes' permutation importance, and the mask prior made of it
         self.register_buffer("importance", torch.zeros(n_genes))
         self.register_buffer("log_prior", torch.zeros(n_genes))
-        # how genes vary together in the cells of pretraining, for whoever learns labels from a few
+        # axes of raw and of scaled values in the cells of pretraining, for those who learn labels
         self.register_buffer("loadings", torch.zeros(n_genes, 2, N_AXES))
         self.embeddings = GeneTable(gene_keys_g, 2 * width, name="embeddings", std=0.1, seed=seed)
         n_tables = 1 if config.shared_keys else config.n_steps

@@ -69,12 +69,15 @@ class GeneFactors:
 
     @classmethod
     def of_pretraining(cls, network: Network) -> Self | None:
-        """Return what :meth:`put_into` wrote when the network was pretrained, or None."""
+        """Return what :meth:`put_into` wrote when the network was pretrained, or None.
+
+        The noise is not kept, and 0 here.
+        """
         encoder = network.encoder
         if not bool(encoder.loadings.any()):
             return None
         std, loadings = (t.double().numpy() for t in (encoder.std, encoder.loadings))
-        return cls(std.copy(), loadings.copy(), np.zeros(len(std)))
+        return cls(std, loadings, np.zeros(len(std)))
 
     def put_into(self, network: Network) -> None:
         """Keep the axes in a pretrained network; it has the spread of its genes already."""
