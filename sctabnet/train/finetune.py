@@ -141,6 +141,8 @@ def finetune(  # noqa: PLR0913 (the public contract)
             f"{labels_key!r} beside them. Leave them out, or pass perturbation_key instead."
         )
     choices = Choices.given(_start(start), **config, seed=seed)
+    # a label head's gate is one number, which cannot be split
+    _checks.check_choice(choices.trainer.strategy, ("ddp",), argument="strategy of finetune")
     seed = choices.model.seed
     keys = batch_keys(batch_key, labels_key)
     corpus = Corpus.open(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -32,9 +33,11 @@ from sctabnet.train.rank_generators import RankGenerators
 from sctabnet.train.reduce_running_statistics import ReduceRunningStatistics
 from sctabnet.train.run_record import RunRecord
 from sctabnet.train.save_checkpoints import SaveCheckpoints
+from sctabnet.train.sharded_strategy import ShardedStrategy
 from sctabnet.train.trainer_config import TrainerConfig
 from sctabnet.train.watch_parent import watch_parent
 from sctabnet.train.weight_average import WeightAverage
+from sctabnet.train.whole_state import whole_state
 
 # a process that waits this long for the others gives up; a dead one is noticed long before
 _TIMEOUT = timedelta(minutes=10)
@@ -81,10 +84,13 @@ def fit(
     RunInterrupted
         If a run with a record was asked to stop; its state was saved.
     """
+    several = config.devices * config.num_nodes > 1
+    sharded = several and config.strategy == "fsdp"
     per_epoch = ceil(ceil(len(train_rows) / config.minibatch_size) / config.accumulate)
     epochs = max(1, min(config.max_epochs, config.max_steps // per_epoch))
     module = LightningNetwork(
-        network,
+        # sharding changes the parameters of the module itself, for good
+        copy.deepcopy(network) if sharded else network,
         task=task,
         config=config,
         total_steps=per_epoch * epochs,
@@ -106,7 +112,7 @@ def fit(
             RankGenerators(),
             SaveCheckpoints(record.io, every=every, accumulate=accumulate),
         ]
-    if config.devices * config.num_nodes > 1 and not is_first_process():
+    if several and not is_first_process():
         watch_parent()
     if SLURMEnvironment.detect():
         # Lightning would requeue by itself, from a checkpoint of its own
@@ -115,8 +121,7 @@ def fit(
         torch.manual_seed(seed)
         trainer = _trainer(
             config,
-            # the head for reconstruction gets no gradient while labels are learned
-            find_unused_parameters=task == "labels",
+            strategy=_strategy(config, task),
             max_epochs=epochs,
             callbacks=callbacks,
             plugins=plugins,
@@ -134,26 +139,35 @@ def fit(
         trainer.fit(module, datamodule=cells, ckpt_path=checkpoint)
         if record is not None:
             record.io.wait()
-    if best.weights is not None:
-        network.load_state_dict(best.weights)
+    if best.weights is not None or sharded:
+        network.load_state_dict(best.weights or whole_state(module.network.state_dict()))
     network.eval()
     result = {"epochs": best.epochs, "best_epoch": best.epoch, "val_loss": best.loss}
     # a run folder's metrics.csv holds the dynamics, and an interruption cuts what is in memory
     return result if record is not None else result | {"dynamics": module.dynamics}
 
 
-def _trainer(
-    config: TrainerConfig, *, find_unused_parameters: bool, **options: Any
-) -> lightning.Trainer:
-    several = config.devices * config.num_nodes > 1
+def _strategy(config: TrainerConfig, task: str) -> Strategy | Literal["auto"]:
+    processes = config.devices * config.num_nodes
+    if processes == 1:
+        return "auto"
+    if config.strategy == "fsdp":
+        return ShardedStrategy(
+            data_parallel_size=processes,
+            tensor_parallel_size=1,
+            save_distributed_checkpoint=False,
+            timeout=_TIMEOUT,
+        )
+    # the head for reconstruction gets no gradient while labels are learned
+    return DDPStrategy(find_unused_parameters=task == "labels", timeout=_TIMEOUT)
+
+
+def _trainer(config: TrainerConfig, **options: Any) -> lightning.Trainer:
     try:
         return lightning.Trainer(
             accelerator=config.accelerator,
             devices=config.devices,
             num_nodes=config.num_nodes,
-            strategy=DDPStrategy(find_unused_parameters=find_unused_parameters, timeout=_TIMEOUT)
-            if several
-            else "auto",
             precision=config.precision,  # type: ignore[arg-type]
             accumulate_grad_batches=config.accumulate,
             enable_checkpointing=any(isinstance(c, SaveCheckpoints) for c in options["callbacks"]),
@@ -163,7 +177,7 @@ def _trainer(
             use_distributed_sampler=False,
             **options,
         )
-    except (MisconfigurationException, RuntimeError) as error:
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise InputError(
             f"These devices cannot be had: accelerator={config.accelerator!r}, "
             f"devices={config.devices}, num_nodes={config.num_nodes}, "

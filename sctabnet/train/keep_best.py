@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
 import lightning
 from torch import Tensor
+
+from sctabnet.train.whole_state import whole_state
 
 
 class KeepBest(lightning.Callback):
@@ -45,7 +46,7 @@ class KeepBest(lightning.Callback):
         self.epochs += 1
         if loss < self.loss:
             self.loss, self.epoch = loss, trainer.current_epoch
-            self.weights = copy.deepcopy(pl_module.network.state_dict())  # type: ignore[union-attr]
+            self.weights = whole_state(pl_module.network.state_dict())  # type: ignore[union-attr]
         if not math.isfinite(loss):
             trainer.should_stop = True
         self._stop_if_worn_out(trainer)

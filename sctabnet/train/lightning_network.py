@@ -10,6 +10,8 @@ import lightning
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from sctabnet._errors import InputError
@@ -80,6 +82,13 @@ class LightningNetwork(lightning.LightningModule):
         self.regularisers = _regularisers(config) if task == "labels" else []
         self._minibatch: Minibatch | None = None
         self._record: dict[str, float] | None = None
+
+    def configure_model(self) -> None:
+        """Split the network over all processes, where the strategy has laid them out for it."""
+        mesh = self.device_mesh
+        if mesh is not None and not isinstance(self.network, FSDPModule):
+            fully_shard(self.network, mesh=mesh["data_parallel"])
+            register_fsdp_forward_method(self.network, "reconstruction_loss")
 
     def training_step(self, minibatch: Minibatch, batch_idx: int) -> Tensor:
         """Return the loss of one minibatch."""
@@ -209,6 +218,8 @@ class LightningNetwork(lightning.LightningModule):
         """Limit the norm of the gradient, and stop where it is no number."""
         trained = [p for p in self.network.parameters() if p.grad is not None]
         norm = torch.nn.utils.clip_grad_norm_(trained, self.config.gradient_clip or math.inf)
+        if isinstance(norm, DTensor):
+            norm = norm.full_tensor()
         if not bool(torch.isfinite(norm)):
             assert self._minibatch is not None
             raise self._not_finite(self._minibatch)

@@ -19,7 +19,7 @@ from sctabnet.train.environment import environment
 from sctabnet.train.is_first_process import is_first_process
 
 # what may differ when a run goes on: where it runs and how often it is saved, not what it learns
-_FREE = {"accelerator", "devices", "num_nodes", "checkpoint_every"}
+_FREE = {"accelerator", "devices", "num_nodes", "strategy", "checkpoint_every"}
 
 
 class RunFolder:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Strategy = Literal["ddp", "fsdp"]
 
 
 @dataclass(kw_only=True)
@@ -53,6 +56,8 @@ class TrainerConfig:
     """Devices per node."""
     num_nodes: int = 1
     """Nodes."""
+    strategy: Strategy = "ddp"
+    """ddp keeps the model on every device; fsdp splits it and its optimiser (pretraining only)."""
     precision: str = "32-true"
     """Lightning's precision, for instance bf16-mixed on CUDA."""
     checkpoint_every: int = 200
@@ -71,6 +76,9 @@ class TrainerConfig:
                 f"minibatch. Found {self.minibatch_size} cells for {self.num_nodes} nodes with "
                 f"{self.devices} devices. Choose a multiple of {self.devices * self.num_nodes}."
             )
+            raise ValueError(msg)
+        if self.strategy not in get_args(Strategy):
+            msg = f"strategy must be one of {get_args(Strategy)}. Found {self.strategy!r}."
             raise ValueError(msg)
         if min(self.accumulate, self.checkpoint_every) < 1 or self.gradient_clip < 0:
             msg = (

@@ -8,6 +8,9 @@ import lightning
 import torch
 from torch import Tensor
 
+from sctabnet.train.shard_like import shard_like
+from sctabnet.train.whole_state import whole_state
+
 
 class WeightAverage(lightning.Callback):
     r"""Exponential moving average of parameters and buffers.
@@ -34,7 +37,7 @@ class WeightAverage(lightning.Callback):
         """Begin with the weights as they are, unless a checkpoint brought an average."""
         state = _state(pl_module)
         if self._average:
-            self._average = {k: v.to(state[k].device) for k, v in self._average.items()}
+            self._average = {k: shard_like(v, state[k]) for k, v in self._average.items()}
         else:
             self._average = {name: tensor.clone() for name, tensor in state.items()}
 
@@ -70,7 +73,7 @@ class WeightAverage(lightning.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint needs."""
-        return {"average": self._average, "step": self._step}
+        return {"average": whole_state(self._average), "step": self._step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""

@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sctabnet.ops._numba.as_table import as_table
 from sctabnet.ops._numba.block_size import block_size
 from sctabnet.ops._numba.raise_bad_index import raise_bad_index
 from sctabnet.ops._numba.run_parts import row_bounds, run_parts
@@ -22,8 +23,8 @@ def gene_dot(
         _dot_rows,
         row_bounds(offsets.numpy()),
         query_na.numpy(),
-        keys_ga.to(query_na.dtype).numpy(),
-        bias_g.numpy(),
+        as_table(keys_ga.to(query_na.dtype)),
+        as_table(bias_g),
         indices_k.numpy().view(np.uint32),
         offsets.numpy(),
         out_k.numpy(),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sctabnet.ops._numba.add_run import add_run
+from sctabnet.ops._numba.as_table import as_table
 from sctabnet.ops._numba.block_size import block_size
 from sctabnet.ops._numba.common_genes import common_genes
 from sctabnet.ops._numba.raise_bad_index import raise_bad_index
@@ -29,7 +30,7 @@ def gene_sum(values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Ten
     block = block_size(n_genes, width, out_nd.itemsize, n_listed, n_rows)
     arrays = (lists.values_k, lists.indices_k, lists.starts, lists.ends)
     bounds = row_bounds(starts)
-    bad_row = run_parts(_add_rows, bounds, *arrays, table_gd.numpy(), out_nd.numpy(), block)
+    bad_row = run_parts(_add_rows, bounds, *arrays, as_table(table_gd), out_nd.numpy(), block)
     raise_bad_index(bad_row, indices_k, n_genes)
     return out_nd
 
