@@ -7,7 +7,9 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 def shard_like(whole: Tensor, target: Tensor) -> Tensor:
-    """Return this process's part of ``whole``, which all processes hold, if ``target`` is sharded.
+    """Return this process's part of ``whole`` if ``target`` is sharded, else all of it.
+
+    Sharded, this is a collective: every process must call it, and holds what the first gave.
 
     Parameters
     ----------
@@ -22,6 +24,4 @@ def shard_like(whole: Tensor, target: Tensor) -> Tensor:
     """
     if not isinstance(target, DTensor):
         return whole.to(target.device)
-    return distribute_tensor(
-        whole.to(target.device), target.device_mesh, target.placements, src_data_rank=None
-    )
+    return distribute_tensor(whole.to(target.device), target.device_mesh, target.placements)
