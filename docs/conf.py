@@ -1,4 +1,4 @@
-"""Sphinx configuration: Markdown pages, notebooks as they are, and the API from docstrings."""
+"""Sphinx configuration: Markdown pages, notebooks with their outputs, the API from docstrings."""
 
 from __future__ import annotations
 
@@ -31,8 +31,11 @@ extensions = [
     "sphinx.ext.napoleon",
 ]
 exclude_patterns = ["_build"]
-# Notebooks are executed by the tests; here they are only shown.
-nb_execution_mode = "off"
+# A tutorial is stored without outputs in git and shown with those that this code gives.
+nb_execution_mode = "force"
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_output_stderr = "remove"  # progress bars
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 

@@ -1,4 +1,4 @@
-"""The batch-corrected embedding: principal axes of the genes, then a mixture of corrections."""
+"""The embedding to look at cells by: principal axes of the genes, then a correction of batches."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ PULL = 0.5
 
 
 class IntegrateHead(nn.Module):
-    r"""Embedding of a cell that its batch has been taken off.
+    r"""Embedding of a cell that its batch, if any is known, has been taken off.
 
     :math:`z = A(x - \mu)` over the genes that the panel measured, with the principal axes of
     genes that vary within batches, each shrunk to the part of its variance that stands above the
     noise; then a :class:`~sctabnet.nn.batch_mixture.BatchMixture`. Like the wide term of the label
     head z is linear in the genes: the encoder's own output, corrected in the same way, mixed
-    batches less well, alone and added to z, on all data that it was measured on.
+    batches less well, alone and added to z, on all data that it was measured on, and without
+    batches it told types apart less well (pbmc_wide, 15 neighbours, macro-F1 .78 and .81).
 
     Where the model has labels, the cell moves half way to the mean of its label, weighted by the
     label's calibrated probability.

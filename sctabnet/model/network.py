@@ -73,7 +73,7 @@ class Network(nn.Module):
         self.labels = LabelHead(gene_keys_g, n_d, n_labels, config.labels) if n_labels else None
         # put in place by whoever learns or loads it: its size is that of the measured screen
         self.perturb: PerturbHead | None = None
-        # fitted after training, where there are batches to correct
+        # fitted after training
         self.integrate: IntegrateHead | None = None
 
     def forward(
@@ -108,14 +108,17 @@ class Network(nn.Module):
     def integrated(self, minibatch: Minibatch, prediction: Prediction) -> Tensor:
         """Return the embedding (n, n_d) to look at cells by: batch-corrected if it can be.
 
-        Without a head for it, that is the encoder's own.
+        A model that was not trained has no head for it, and gives the encoder's own.
         """
         if self.integrate is None:
             return prediction.encoded.embedding
         probability = None
         if self.labels is not None and prediction.logits is not None:
             probability = self.labels.probability(prediction.logits)
-        return self.integrate(prediction.tokens, minibatch.covariates[:, 0], probability)
+        batch = minibatch.source_ids * 0
+        if self.covariates is not None:
+            batch = minibatch.covariates[:, 0]
+        return self.integrate(prediction.tokens, batch, probability)
 
     def reconstruction_loss(
         self, minibatch: Minibatch, *, seed: int, epoch: int, train: bool = True

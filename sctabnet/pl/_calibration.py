@@ -68,7 +68,7 @@ def calibration(
         ax.plot([stated, stated], [centre - half, centre + half], color=BLUE, lw=1.2)
         ax.plot(stated, share, "o", color=BLUE, ms=5)
     error = calibration_error(right, confidence)
-    ax.text(0.04, 0.95, f"ECE {error:.3f}\n{len(right):,} cells", transform=ax.transAxes, va="top")
+    ax.set_title(f"ECE {error:.3f}, {len(right):,} cells")
     ax.set(xlabel="confidence", ylabel="share of right labels", xlim=(0, 1.02), ylim=(0, 1.02))
     return ax
 

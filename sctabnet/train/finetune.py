@@ -229,8 +229,7 @@ def finetune(  # noqa: PLR0913 (the public contract)
         wide.refit(corpus, labelled, random_state=seed)
         wide.put_into(network)
         result |= {"ridge_c": wide.c}
-    if keys:
-        fit_integration(model, corpus, random_state=seed)
+    fit_integration(model, corpus, random_state=seed)
     model.history.append(
         {
             "task": "labels",

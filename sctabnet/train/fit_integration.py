@@ -1,4 +1,4 @@
-"""Fit the head that gives batch-corrected embeddings."""
+"""Fit the head that gives embeddings to look at cells by."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ N_GENES = 2000
 
 @torch.no_grad()
 def fit_integration(model: Model, corpus: Corpus, *, random_state: int) -> None:
-    """Give ``model`` the head for batch-corrected embeddings, if there are batches to correct.
+    """Give ``model`` the head for embeddings, which corrects batches if there are several.
 
     It needs no labels. The axes are those of the 2,000 genes that vary most within batches, in at
     most 20,000 cells; the correction comes from at most 100,000 cells. Of each batch are taken as
@@ -34,21 +34,24 @@ def fit_integration(model: Model, corpus: Corpus, *, random_state: int) -> None:
     Parameters
     ----------
     model
-        Trained; its first covariate is the batch.
+        Trained; its first covariate, if it has any, is the batch.
     corpus
-        The training cells, with covariates and, where the model has labels, labels.
+        The training cells, with the model's covariates and labels.
     random_state
         Seed of the samples and of the clusters.
     """
     network = model.network.cpu()
-    codes = corpus.covariate_codes[:, 0].astype(np.int64)
+    codes = np.zeros(corpus.n_cells, dtype=np.int64)
+    if model.covariates:
+        codes = corpus.covariate_codes[:, 0].astype(np.int64)
     known = np.flatnonzero(codes > 0)
-    if len(np.unique(codes[known])) < 2:
-        return
-    n_batches = len(next(iter(model.covariates.values())))
-    empty = BatchMixture(0, 1, n_batches, model.config.encoder.n_d)
-    head = IntegrateHead(network.gene_keys, empty, len(model.labels))
-    _set_axes(head, model, corpus, _sample(known, codes, MAX_CELLS_AXES, random_state))
+    several = len(np.unique(codes[known])) > 1
+    if not several:
+        known = np.arange(corpus.n_cells)
+    n_batches = len(next(iter(model.covariates.values()), ()))
+    nothing = BatchMixture(0, 1, n_batches, model.config.encoder.n_d)
+    head = IntegrateHead(network.gene_keys, nothing, len(model.labels))
+    _set_axes(head, model, corpus, _sample(known, codes, MAX_CELLS_AXES, random_state), codes)
     rows = _sample(known, codes, MAX_CELLS, random_state)
     z = torch.empty(len(rows), model.config.encoder.n_d)
     done = 0
@@ -56,9 +59,10 @@ def fit_integration(model: Model, corpus: Corpus, *, random_state: int) -> None:
         found = head.linear(network.tokens(minibatch))
         z[done : done + len(found)] = found
         done += len(found)
-    head.mixture = fit_batch_mixture(
-        z.double().numpy(), codes[rows], n_batches, random_state=random_state
-    )
+    if several:
+        head.mixture = fit_batch_mixture(
+            z.double().numpy(), codes[rows], n_batches, random_state=random_state
+        )
     if model.labels:
         corrected = head.mixture(z, torch.from_numpy(codes[rows]))
         labels = torch.from_numpy(corpus.label_codes[rows].astype(np.int64))
@@ -67,7 +71,13 @@ def fit_integration(model: Model, corpus: Corpus, *, random_state: int) -> None:
     network.integrate = head.eval()
 
 
-def _set_axes(head: IntegrateHead, model: Model, corpus: Corpus, rows: NDArray[np.int64]) -> None:
+def _set_axes(
+    head: IntegrateHead,
+    model: Model,
+    corpus: Corpus,
+    rows: NDArray[np.int64],
+    codes: NDArray[np.int64],
+) -> None:
     """Set the principal axes, each shrunk by the variance of the first that is left out.
 
     Values are divided by the root of the gene's deviation: between plain values, whose axes are
@@ -77,10 +87,9 @@ def _set_axes(head: IntegrateHead, model: Model, corpus: Corpus, rows: NDArray[n
     x = log1p_matrix(corpus, rows, model.network.encoder.mean)
     mean = x.mean(0)
     std = np.sqrt(np.maximum((x * x).mean(0) - mean**2, 0)).clip(STD_FLOOR)
-    codes = corpus.covariate_codes[rows, 0].astype(np.int64)
     measured = corpus.measured
     measured = measured[corpus.source_codes[rows]] if len(measured) > 1 else measured
-    chosen = variable_genes(x, codes, measured, N_GENES)
+    chosen = variable_genes(x, codes[rows], measured, N_GENES)
     weight = 1 / np.sqrt(std[chosen])
     x = sp.csr_array(x[:, chosen] @ sp.diags_array(weight))
     axes = principal_axes(x, mean[chosen] * weight, n_axes + 1)

@@ -173,8 +173,7 @@ def _train(source: Source, choices: Choices, options: dict[str, Any], job: _Job 
             record=record,
         )
         model.network.encoder.attention.copy_(mean_attention(model, corpus, validation))
-        if keys:
-            fit_integration(model, corpus, random_state=options["seed"])
+        fit_integration(model, corpus, random_state=options["seed"])
         model.history.append(
             {"task": "pretrain", "n_cells": corpus.n_cells, **data_record(corpus), **result}
         )

@@ -123,7 +123,18 @@ def test_builds_without_a_warning(tmp_path):
     for folder in ("workflows", "sctabnet"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     shutil.copyfile(ROOT / "README.md", tmp_path / "README.md")
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "-D",
+        "nb_execution_mode=off",
+        "--keep-going",
+        "-q",
+        "-b",
+        "html",
+    ]
     built = tmp_path / "docs" / "_build" / "html"
     done = subprocess.run([*command, source, built], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
