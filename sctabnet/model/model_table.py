@@ -22,13 +22,16 @@ def model_table(model: Model) -> str:
         The model to show; every text that comes from data is escaped.
     """
     encoder = model.config.encoder
-    labels = ", ".join(model.labels[:_LABELS_SHOWN])
-    more = len(model.labels) - _LABELS_SHOWN
+    labels = "none"
+    if model.labels:
+        more = len(model.labels) - _LABELS_SHOWN
+        labels = f"{len(model.labels)}: {', '.join(model.labels[:_LABELS_SHOWN])}"
+        labels += f" and {more} more" if more > 0 else ""
     covariates = ", ".join(f"{key} ({len(known)})" for key, known in model.covariates.items())
     n_parameters = sum(p.numel() for p in model.network.parameters())
     rows: list[tuple[str, Any]] = [
         ("genes", f"{len(model.vocabulary):,}, digest {model.vocabulary.digest[:12]}"),
-        ("labels", f"{len(model.labels)}: {labels}{f' and {more} more' if more > 0 else ''}"),
+        ("labels", labels),
         ("covariates", covariates or "none"),
         ("input", model.config.accepts),
         ("encoder", f"{encoder.n_steps} steps, {encoder.mask}, {n_parameters:,} parameters"),

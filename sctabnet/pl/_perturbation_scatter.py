@@ -87,11 +87,15 @@ def _name(ax: Axes, x: np.ndarray, y: np.ndarray, names: list[str]) -> None:
     apart = (high - low) / 28
     on_the_right = x > (left + right) / 2
     for side, towards, align in ((on_the_right, -18, "right"), (~on_the_right, 18, "left")):
-        order = np.flatnonzero(side)[np.argsort(y[side], kind="stable")]
-        places = y[order].copy()
+        # up on the right, down on the left: effects in falling order run between the two
+        up = 1 if side is on_the_right else -1
+        order = np.flatnonzero(side)[np.argsort(up * y[side], kind="stable")]
+        places = up * y[order]
         for j in range(1, len(places)):
             places[j] = max(places[j], places[j - 1] + apart)
-        places -= max(0.0, places[-1] - high + apart / 2) if len(places) else 0.0
+        end = high if up > 0 else -low
+        places -= max(0.0, places[-1] - end + apart / 2) if len(places) else 0.0
+        places *= up
         for at, i in zip(places, order, strict=True):
             ax.annotate(
                 names[i], (x[i], y[i]), xytext=(towards, at),
