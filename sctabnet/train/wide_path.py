@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 from torch import Tensor
 
 from sctabnet.data.corpus import Corpus
@@ -12,7 +13,7 @@ from sctabnet.model.network import Network
 from sctabnet.train.axis_features import AxisFeatures
 from sctabnet.train.gene_factors import POWERS, GeneFactors
 from sctabnet.train.log1p_matrix import log1p_matrix
-from sctabnet.train.ridge import ridge
+from sctabnet.train.ridge import RidgeFit, ridge
 from sctabnet.train.sample_by_label import sample_by_label
 from sctabnet.train.scorable_folds import scorable_folds
 
@@ -63,8 +64,8 @@ class WidePath:
         self._factors = GeneFactors.of(corpus, varied, mean_g, random_state=random_state)
         tried = _features(self._factors, prior)
         fits = [ridge(features.of(x), labels, self.n_labels, folds) for features in tried]
-        losses = [min(fit.log_loss.values(), default=0.0) for fit in fits]
-        fitted, self._features = fits[np.argmin(losses)], tried[np.argmin(losses)]
+        best = _first_as_good(fits, labels)
+        fitted, self._features = fits[best], tried[best]
         self.out_of_fold = fitted.out_of_fold
         self.scored_rows = chosen
         self.c, self.log_loss = fitted.c, fitted.log_loss
@@ -111,6 +112,22 @@ class WidePath:
         known = np.isfinite(self.out_of_fold).all(1)
         logits[self.scored_rows[known]] = torch.from_numpy(self.out_of_fold[known]).float()
         return logits
+
+
+def _first_as_good(fits: list[RidgeFit], labels: NDArray[np.int64]) -> int:
+    """Return the first fit whose held-out log-loss is within a standard error of the lowest.
+
+    Where only one batch is known, held-out cells are of that batch too, and a small lead among
+    them says little about the next (Breiman et al., Classification and Regression Trees, 1984).
+    """
+    known = np.isfinite(fits[0].out_of_fold).all(1)
+    if not known.any():
+        return 0
+    cells, right = np.arange(known.sum()), labels[known]
+    losses = np.array([-log_softmax(fit.out_of_fold[known], 1)[cells, right] for fit in fits])
+    above = losses - losses[losses.mean(1).argmin()]
+    error = above.std(1) / np.sqrt(len(cells))
+    return int(np.argmax(above.mean(1) <= error))
 
 
 def _features(own: GeneFactors, prior: GeneFactors | None) -> list[AxisFeatures]:
