@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator, svds
 from sctabnet.train.inner_products import inner_products
 
 Array = NDArray[np.float64]
-MOST = 2000  # cells up to which their inner products are the faster way
+MOST = 1000  # cells up to which their inner products are the faster way
 _SMALLEST = 1e-8  # of the squared lengths of axes: below it squaring has cost the precision
 
 
