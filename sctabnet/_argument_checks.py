@@ -34,3 +34,13 @@ def checked_names(value: object, *, argument: str, least: int = 0) -> list[str]:
             f"Found {value!r}."
         )
     return names
+
+
+def check_labels_can_be_joined(labels: Iterable[str]) -> None:
+    """Raise if a label holds the mark that stands between the labels of a set."""
+    marked = [label for label in labels if "|" in label]
+    if marked:
+        raise InputError(
+            f"Labels with '|' cannot be told apart in label sets. Found {marked[:3]}. Rename them "
+            "in the reference, or leave coverage out."
+        )

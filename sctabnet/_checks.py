@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from sctabnet._argument_checks import check_kind as check_kind
+from sctabnet._argument_checks import check_labels_can_be_joined as check_labels_can_be_joined
 from sctabnet._argument_checks import check_share as check_share
 from sctabnet._argument_checks import checked_names as checked_names
 from sctabnet._errors import InputError, MissingKeyError, ValueKindError

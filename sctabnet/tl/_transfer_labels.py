@@ -152,6 +152,7 @@ def transfer_labels(
     _checks.check_share(false_positive_rate, argument="false_positive_rate", example=0.05)
     if coverage is not None:
         _checks.check_share(coverage, argument="coverage", example=0.9)
+        _checks.check_labels_can_be_joined(model.labels)
     _checks.check_has_labels(model.labels)
     allowed = _allowed(model, labels)
     if majority_voting is True:

@@ -180,3 +180,14 @@ def test_an_unseen_level_and_a_missing_column_are_the_unknown_row(cells, model):
         np.testing.assert_allclose(found, expected, atol=1e-6)
     known = sct.tl.embed(cells, model, copy=True).obsm["X_sctabnet"]
     assert not np.allclose(known, expected, atol=1e-4)
+
+
+def test_label_sets_need_names_that_can_be_told_apart(cells, tiny):
+    barred = cells.copy()
+    barred.obs["cell_type"] = barred.obs["cell_type"].cat.rename_categories(
+        lambda name: name + "|x"
+    )
+    model = sct.finetune(barred, labels_key="cell_type", deep=False, **tiny)
+    assert "|" in sct.tl.transfer_labels(cells, model, copy=True).obs["sctabnet_label"].iloc[0]
+    with pytest.raises(ValueError, match=r"Labels with '\|' cannot be told apart"):
+        sct.tl.transfer_labels(cells, model, coverage=0.9, copy=True)
