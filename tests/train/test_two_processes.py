@@ -48,6 +48,9 @@ def test_two_processes_train_the_model_of_one(tmp_path):
         states.append(load_file(out))
     one, two = states
     assert one.keys() == two.keys()
-    assert {value.dtype for value in one.values()} == {torch.float64}
-    worst = max(float((one[name] - two[name]).abs().max()) for name in one)
-    assert worst < 1e-12
+    # the head for embeddings is not trained: every process computes it afterwards, in float32
+    trained = [name for name in one if not name.startswith("integrate.")]
+    assert {one[name].dtype for name in trained} == {torch.float64}
+    apart = {name: float((one[name] - two[name]).abs().max()) for name in one if one[name].numel()}
+    assert max(apart[name] for name in trained) < 1e-12
+    assert max(apart.values()) < 1e-5
