@@ -50,8 +50,8 @@ def adapt(
     and cost accuracy among T cells (-2 points): it is for atlases that differ in chemistry.
 
     ``"statistics"`` needs the query alone: it moves the genes' centres by the difference between
-    the query's mean and the mean of a reference of the query's predicted composition. There it
-    gained nothing on average.
+    the query's mean and the mean of a reference of the query's predicted composition. Of five
+    chemistries that were left out, one gained much (13 points of macro-F1) and three lost 2 to 5.
 
     ``model`` itself does not change, and with ``"joint"`` the encoder stays as it is. The result is
     for this query; other cells, the reference's embedding among them, need ``model``.
