@@ -91,4 +91,4 @@ class IntegrateHead(nn.Module):
         """Return the cells moved towards their labels."""
         if probability_nc is None or not len(self.centres):
             return z_nd
-        return torch.lerp(z_nd, probability_nc @ self.centres, PULL)
+        return torch.lerp(z_nd, probability_nc.to(self.centres) @ self.centres, PULL)

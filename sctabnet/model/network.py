@@ -108,7 +108,7 @@ class Network(nn.Module):
     def integrated(self, minibatch: Minibatch, prediction: Prediction) -> Tensor:
         """Return the embedding (n, n_d) to look at cells by: batch-corrected if it can be.
 
-        A model that was not trained has no head for it, and gives the encoder's own.
+        A model without the head (not trained, or of an unfinished run) gives the encoder's own.
         """
         if self.integrate is None:
             return prediction.encoded.embedding

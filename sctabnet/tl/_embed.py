@@ -25,11 +25,12 @@ def embed(
 ) -> AnnData | None:
     """Write an embedding of every cell, batch-corrected where the model was given batches.
 
-    It is linear in the genes: the main axes of the cells that the model was trained on, drawn
-    towards the labels where it has any. A model that was trained with ``batch_key`` takes off what
-    each batch adds to each kind of cell; it reads a cell's batch from the column of that name, and
-    corrects nothing in cells of a batch that it does not know. A cell's embedding depends on that
-    cell alone: new cells leave those of the reference as they are.
+    That is its place along the main axes of the cells that the model was trained on, which are
+    linear in the genes, drawn towards its label where the model has labels. A model that was
+    trained with ``batch_key`` takes off what each batch adds to each kind of cell; it reads a
+    cell's batch from the column of that name, and corrects nothing in cells of a batch that it
+    does not know. A cell's embedding depends on that cell alone: new cells leave those of the
+    reference as they are.
 
     Parameters
     ----------

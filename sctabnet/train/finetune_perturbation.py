@@ -21,6 +21,7 @@ from sctabnet.model.model_config import ModelConfig
 from sctabnet.train.accepted_input import accepted_input
 from sctabnet.train.choices import Choices
 from sctabnet.train.data_record import data_record
+from sctabnet.train.fit_integration import fit_integration
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.perturbation_embeddings import perturbation_embeddings
 from sctabnet.train.perturbation_validation import perturbation_validation
@@ -139,6 +140,7 @@ def _body(init: Model | None, corpus: Corpus, choices: Choices, seed: int) -> Mo
     model.network.encoder.std.copy_(std)
     if init is not None:
         copy_weights(init, model)
+    fit_integration(model, corpus, random_state=seed)
     return model
 
 

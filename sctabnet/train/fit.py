@@ -177,7 +177,7 @@ def _trainer(config: TrainerConfig, **options: Any) -> lightning.Trainer:
             use_distributed_sampler=False,
             **options,
         )
-    except (MisconfigurationException, RuntimeError, ValueError) as error:
+    except (MisconfigurationException, RuntimeError) as error:
         raise InputError(
             f"These devices cannot be had: accelerator={config.accelerator!r}, "
             f"devices={config.devices}, num_nodes={config.num_nodes}, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -46,7 +47,7 @@ class KeepBest(lightning.Callback):
         self.epochs += 1
         if loss < self.loss:
             self.loss, self.epoch = loss, trainer.current_epoch
-            self.weights = whole_state(pl_module.network.state_dict())  # type: ignore[union-attr]
+            self.weights = copy.deepcopy(whole_state(pl_module.network.state_dict()))  # type: ignore[union-attr]
         if not math.isfinite(loss):
             trainer.should_stop = True
         self._stop_if_worn_out(trainer)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
-
-Strategy = Literal["ddp", "fsdp"]
+from typing import Literal
 
 
 @dataclass(kw_only=True)
@@ -56,7 +54,7 @@ class TrainerConfig:
     """Devices per node."""
     num_nodes: int = 1
     """Nodes."""
-    strategy: Strategy = "ddp"
+    strategy: Literal["ddp", "fsdp"] = "ddp"
     """ddp keeps the model on every device; fsdp splits it and its optimiser (pretraining only)."""
     precision: str = "32-true"
     """Lightning's precision, for instance bf16-mixed on CUDA."""
@@ -77,8 +75,22 @@ class TrainerConfig:
                 f"{self.devices} devices. Choose a multiple of {self.devices * self.num_nodes}."
             )
             raise ValueError(msg)
-        if self.strategy not in get_args(Strategy):
-            msg = f"strategy must be one of {get_args(Strategy)}. Found {self.strategy!r}."
+        if self.strategy not in ("ddp", "fsdp"):
+            msg = (
+                f"strategy must be one of ddp, fsdp. Found {self.strategy!r}. ddp needs no choice."
+            )
+            raise ValueError(msg)
+        if self.precision in ("bf16-true", "16-true"):
+            msg = (
+                "precision must keep the weights in at least 32 bits. Found "
+                f"{self.precision!r}. Try 'bf16-mixed'."
+            )
+            raise ValueError(msg)
+        if self.strategy == "fsdp" and self.precision not in ("32-true", "bf16-mixed"):
+            msg = (
+                "strategy='fsdp' takes the precisions 32-true and bf16-mixed. Found "
+                f"{self.precision!r}. Choose one of them, or strategy='ddp'."
+            )
             raise ValueError(msg)
         if min(self.accumulate, self.checkpoint_every) < 1 or self.gradient_clip < 0:
             msg = (

@@ -23,7 +23,8 @@ def variable_genes(
     x
         (n, g) log1p values.
     codes
-        int64 (n,) batch of each cell; batches of fewer than 10 cells have no say.
+        int64 (n,) batch of each cell; batches of fewer than 10 cells have no say, unless all
+        are so small: then the cells are taken together.
     measured
         bool (n, g) or (1, g), genes that each cell's source measured.
     n_genes
@@ -33,9 +34,11 @@ def variable_genes(
     if total <= n_genes:
         return np.arange(total)
     ranks, counts = np.zeros(total), np.zeros(total)
+    if np.unique(codes, return_counts=True)[1].max(initial=0) < MIN_CELLS:
+        codes = np.zeros_like(codes)  # no batch has a say alone
     for code in np.unique(codes):
         rows = np.flatnonzero(codes == code)
-        if len(rows) < MIN_CELLS:
+        if len(rows) < min(MIN_CELLS, len(codes)):
             continue
         part = x[rows]
         mean = np.asarray(part.mean(0)).ravel()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 
 def whole_state(state: Any) -> Any:
-    """Copy a tree of dicts and lists, with sharded tensors gathered on the CPU.
+    """Return a tree of dicts and lists with sharded tensors gathered on the CPU.
 
     Every process must call this with the same tree: each gathered tensor is a collective.
 
@@ -20,13 +19,10 @@ def whole_state(state: Any) -> Any:
 
     Returns
     -------
-    The same tree: tensors that were whole are copied where they are.
+    The same tree; tensors that were whole are not copied.
     """
     if isinstance(state, DTensor):
-        gathered: Tensor = state.full_tensor().detach()
-        return gathered.cpu()
-    if isinstance(state, Tensor):
-        return state.detach().clone()
+        return state.full_tensor().detach().cpu()
     if isinstance(state, dict):
         return {name: whole_state(value) for name, value in state.items()}
     if isinstance(state, list):

@@ -12,6 +12,7 @@ import torch
 from sklearn.metrics import silhouette_score
 
 import sctabnet as sct
+from sctabnet.train.variable_genes import variable_genes
 
 OPTIONS = {"batch_key": "batch", "labels_key": "cell_type"}
 
@@ -117,3 +118,17 @@ def test_missing_batches_and_genes_that_one_batch_lacks(batches, tiny):
     assert model.network.integrate is not None
     assert torch.isfinite(model.network.integrate.axes.weight).all()
     assert np.isfinite(embedded(first, model)).all()
+
+
+def test_training_in_double_precision_and_few_cells(batches, tiny):
+    few = batches[:40].copy()
+    model = sct.finetune(few, labels_key="cell_type", precision="64-true", **tiny)
+    assert np.isfinite(embedded(few, model)).all()
+
+
+def test_variable_genes_of_very_few_cells(rng):
+    loud = np.arange(100, 120)
+    x = rng.uniform(0.5, 3, 300) * rng.normal(1, 0.05, (8, 300))
+    x[:, loud] *= np.where(np.arange(8) % 2, 1.6, 0.4)[:, None]
+    chosen = variable_genes(sp.csr_array(x), np.arange(8), np.ones((1, 300), bool), 20)
+    np.testing.assert_array_equal(chosen, loud)

@@ -84,9 +84,17 @@ def test_the_rules_of_the_snakefile_are_a_chain(tmp_path):
         pytest.skip("snakemake is not installed (pip install 'sctabnet[workflow]')")
     command = [snakemake, "-n", "-s", str(FOLDER / "Snakefile"), "--config", "data=a.h5ad"]
     command += ["labels_key=cell_type", f"out={tmp_path}/out"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+
+    def dry_run(*more):
+        done = subprocess.run([*command, *more], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    found = dry_run()
     rules = ("manifest", "prepare", "pretrain", "export", "finetune", "annotate", "report")
-    found = done.stdout + done.stderr
     places = [found.index(f"rule {rule}:") for rule in rules]
-    assert places == sorted(places)
+    assert places == sorted(places) and "rule evaluate:" in found
+    # cells whose types nobody knows are reported, not scored
+    found = dry_run("query=b.h5ad")
+    assert "rule report:" in found and "rule evaluate:" not in found
+    assert "rule evaluate:" in dry_run("query=b.h5ad", "truth_key=known")
