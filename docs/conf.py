@@ -35,7 +35,6 @@ exclude_patterns = ["_build"]
 nb_execution_mode = "force"
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
-nb_output_stderr = "remove"  # progress bars
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 

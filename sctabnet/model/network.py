@@ -115,7 +115,7 @@ class Network(nn.Module):
         probability = None
         if self.labels is not None and prediction.logits is not None:
             probability = self.labels.probability(prediction.logits)
-        batch = minibatch.source_ids * 0
+        batch = torch.zeros_like(minibatch.source_ids)
         if self.covariates is not None:
             batch = minibatch.covariates[:, 0]
         return self.integrate(prediction.tokens, batch, probability)

@@ -84,8 +84,8 @@ def fit(
     RunInterrupted
         If a run with a record was asked to stop; its state was saved.
     """
-    several = config.devices * config.num_nodes > 1
-    sharded = several and config.strategy == "fsdp"
+    strategy = _strategy(config, task)
+    sharded = isinstance(strategy, ShardedStrategy)
     per_epoch = ceil(ceil(len(train_rows) / config.minibatch_size) / config.accumulate)
     epochs = max(1, min(config.max_epochs, config.max_steps // per_epoch))
     module = LightningNetwork(
@@ -112,7 +112,7 @@ def fit(
             RankGenerators(),
             SaveCheckpoints(record.io, every=every, accumulate=accumulate),
         ]
-    if several and not is_first_process():
+    if strategy != "auto" and not is_first_process():
         watch_parent()
     if SLURMEnvironment.detect():
         # Lightning would requeue by itself, from a checkpoint of its own
@@ -121,7 +121,7 @@ def fit(
         torch.manual_seed(seed)
         trainer = _trainer(
             config,
-            strategy=_strategy(config, task),
+            strategy=strategy,
             max_epochs=epochs,
             callbacks=callbacks,
             plugins=plugins,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from sctabnet import _checks
+
 
 @dataclass(kw_only=True)
 class TrainerConfig:
@@ -75,11 +77,7 @@ class TrainerConfig:
                 f"{self.devices} devices. Choose a multiple of {self.devices * self.num_nodes}."
             )
             raise ValueError(msg)
-        if self.strategy not in ("ddp", "fsdp"):
-            msg = (
-                f"strategy must be one of ddp, fsdp. Found {self.strategy!r}. ddp needs no choice."
-            )
-            raise ValueError(msg)
+        _checks.check_choice(self.strategy, ("ddp", "fsdp"), argument="strategy")
         if self.precision in ("bf16-true", "16-true"):
             msg = (
                 "precision must keep the weights in at least 32 bits. Found "

@@ -49,7 +49,7 @@ def test_batches_are_mixed_and_types_kept(batches, integrating, tiny):
     before = scores(batches, embedded(batches, plain))
     after = scores(batches, embedded(batches, integrating))
     assert after["batch"] > before["batch"] + 0.1
-    assert after["clisi"] > 0.9 and after["total"] > before["total"] + 0.1
+    assert after["clisi"] > 0.9 and after["total"] > before["total"] + 0.2
 
 
 def test_labels_draw_types_together(batches, integrating, tiny):
