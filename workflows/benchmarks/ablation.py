@@ -1,6 +1,7 @@
 """Every part of the encoder switched one at a time from the default, on cells and tables.
 
     python workflows/benchmarks/ablation.py --data pbmc_crosstech.h5ad
+    python workflows/benchmarks/ablation.py --data pbmc_crosstech.h5ad --tasks cells --alone
     python workflows/benchmarks/ablation.py --data pbmc_crosstech.h5ad --reduced
 
 Cells: each technology is held out in turn. Tables: breast_cancer and digits of scikit-learn, 5-fold
@@ -8,7 +9,8 @@ cross-validation. Every arm runs in a process of its own, so that its memory is 
 arms of a seed before the next seed, so that a run cut short has compared like with like. Writes one
 row per (task, arm, split, seed), a table of means and a figure. Scores of the whole model and of
 its TabNet term alone are both given, because the logistic regression beside it hides what the
-encoder's parts do. ``--reduced`` takes fewer cells, epochs, splits and seeds, and says so.
+encoder's parts do; with ``--alone`` there is no regression at all. ``--reduced`` takes fewer cells,
+epochs, splits and seeds, and says so.
 """
 
 from __future__ import annotations
@@ -82,6 +84,7 @@ def main() -> None:
     parser.add_argument("--groups", nargs="*", help="hold out only these, not each in turn")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--reduced", action="store_true")
+    parser.add_argument("--alone", action="store_true", help="no regression beside the TabNet")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after")
     parser.add_argument("--tasks", nargs="*", default=["cells", "breast_cancer", "digits"])
     parser.add_argument("--out", default="workflows/benchmarks/results")
@@ -99,12 +102,18 @@ def main() -> None:
         for task in options.tasks
         for arm in (CELLS if task == "cells" else TABLES)
     ]
+    stopped = False
     for task, arm, seed in todo:
-        if time.perf_counter() - started > 60 * options.minutes:
+        if stopped or time.perf_counter() - started > 60 * options.minutes:
             skipped.append(f"{task}: {arm}, seed {seed}")
             continue
         command = [sys.executable, __file__, *sys.argv[1:], "--one", task, arm, str(seed)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        try:
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        except KeyboardInterrupt:  # what was found so far is written all the same
+            stopped = True
+            skipped.append(f"{task}: {arm}, seed {seed}")
+            continue
         found = json.loads(done.stdout.splitlines()[-1])
         rows += [{"task": task, "arm": arm, "seed": seed, **row} for row in found]
         means = pd.DataFrame(found)[["macro_f1", "tabnet_f1", "ece", "seconds"]].mean()
@@ -138,7 +147,7 @@ def run_cells(_: str, arm: str, seed: int, options: argparse.Namespace) -> list[
         started = time.process_time()
         model = sct.finetune(
             adata[~held_out].copy(), labels_key=options.labels_key,
-            batch_key=options.group_key, seed=seed, **config,
+            batch_key=options.group_key, seed=seed, wide=not options.alone, **config,
         )  # fmt: skip
         seconds = time.process_time() - started
         sct.tl.transfer_labels(query, model)
@@ -196,7 +205,8 @@ def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) 
 
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    stem = f"{time.strftime('%Y-%m-%d')}_ablation" + ("_reduced" if options.reduced else "")
+    stem = f"{time.strftime('%Y-%m-%d')}_ablation_{'_'.join(options.tasks)}"
+    stem += "_alone" * options.alone + "_reduced" * options.reduced
     table.to_csv(out / f"{stem}.csv", index=False, float_format="%.4f")
     lines = [f"# {stem}", "", _what(options), ""]
     tasks = list(dict.fromkeys(table["task"]))
@@ -205,25 +215,27 @@ def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) 
         part = table[table["task"] == task]
         arms = list(dict.fromkeys(part["arm"]))
         means = part.drop(columns=["task", "split"]).groupby("arm").mean().loc[arms]
-        wide = part.pivot_table(index=["split", "seed"], columns="arm", values="tabnet_f1")
-        difference = wide.sub(wide["default"], axis=0)
-        error = difference.std(ddof=1) / np.sqrt(difference.count())
+        whole, whole_error = _less_default(part, "macro_f1")
+        term, term_error = _less_default(part, "tabnet_f1")
         lines += [
             f"## {task}", "",
-            "| arm | seeds | macro-F1 | TabNet term alone | less default (standard error) | ECE "
-            "| CPU s | MB | importance stability |",
-            "|---|---|---|---|---|---|---|---|---|",
+            "| arm | seeds | macro-F1 | less default (standard error) | TabNet term alone "
+            "| less default (standard error) | ECE | CPU s | MB | importance stability |",
+            "|---|---|---|---|---|---|---|---|---|---|",
         ]  # fmt: skip
         for arm, mean in means.iterrows():
             lines.append(
                 f"| {arm} | {part.loc[part['arm'] == arm, 'seed'].nunique()} "
-                f"| {mean['macro_f1']:.3f} | {mean['tabnet_f1']:.3f} | "
-                f"{difference[arm].mean():+.3f} ({error[arm]:.3f}) | {mean['ece']:.3f} | "
+                f"| {mean['macro_f1']:.3f} | {whole[arm]:+.3f} ({whole_error[arm]:.3f}) "
+                f"| {mean['tabnet_f1']:.3f} | {term[arm]:+.3f} ({term_error[arm]:.3f}) | "
+                f"{mean['ece']:.3f} | "
                 f"{mean['seconds']:.1f} | {mean['peak_mb']:.0f} | {mean['stability']:.2f} |"
             )
-        better = [a for a in arms if difference[a].mean() > 2 * error[a] and a != "default"]
-        lines += ["", f"Better than the default by two standard errors: {better or 'none'}.", ""]
-        ax.errorbar(difference.mean()[arms], arms, xerr=2 * error[arms], fmt="o", color="black")
+        for what, mean, error in ("model", whole, whole_error), ("TabNet term", term, term_error):
+            better = [a for a in arms if mean[a] > 2 * error[a] and a != "default"]
+            better_by = "Better than the default by two standard errors"
+            lines += ["", f"{better_by}, {what}: {', '.join(better) or 'none'}.", ""]
+        ax.errorbar(term[arms], arms, xerr=2 * term_error[arms], fmt="o", color="black")
         ax.axvline(0, color="grey", linewidth=0.8)
         ax.invert_yaxis()
         ax.set(title=task, xlabel="macro-F1 of TabNet less default (2 s.e.)")
@@ -233,6 +245,13 @@ def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) 
     figure.tight_layout()
     figure.savefig(out / f"{stem}.png", dpi=110)
     print("\n".join(lines))
+
+
+def _less_default(part: pd.DataFrame, score: str) -> tuple[pd.Series, pd.Series]:
+    """Mean paired difference from the default over splits and seeds, and its standard error."""
+    scores = part.pivot_table(index=["split", "seed"], columns="arm", values=score)
+    difference = scores.sub(scores["default"], axis=0)
+    return difference.mean(), difference.std(ddof=1) / np.sqrt(difference.count())
 
 
 def _what(options: argparse.Namespace) -> str:
@@ -247,6 +266,8 @@ def _what(options: argparse.Namespace) -> str:
             f"minibatches of 64, {_seeds(options)} seeds; tables 2-fold. A run this small sees "
             "differences of several points of F1 only; it chooses no default."
         )
+    if options.alone:
+        text += " No regression beside the TabNet."
     return (
         f"{text} Importance stability: mean overlap of the most important genes (50) or columns "
         f"(5) between seeds. Load of the machine at the end: {os.getloadavg()[0]:.1f}."
