@@ -173,7 +173,7 @@ def run_all(folder: Path, arguments: argparse.Namespace) -> list[dict[str, objec
 
 def write_results(rows: list[dict[str, object]], out: Path, arguments: argparse.Namespace) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    stem = out / f"loader_speed_{date.today().isoformat()}"
+    stem = out / f"{date.today().isoformat()}_loader_speed"
     with stem.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
