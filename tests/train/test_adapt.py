@@ -65,3 +65,15 @@ def test_what_cannot_be_adapted(cells, model, pretrained, query):
     with pytest.raises(ValueError, match="that the model does not have"):
         sct.adapt(model, query, reference=other)
     assert not [column for column in query.obs if column.startswith("sctabnet")]
+
+
+def test_joint_takes_a_reference_without_one_of_the_types(cells, model, query):
+    """The type keeps what the model knew of it."""
+    lost = model.labels[0]
+    part = cells[cells.obs["cell_type"].astype(str) != lost].copy()
+    adapted = sct.adapt(model, query, reference=part)
+    assert adapted.labels == model.labels
+    found = sct.tl.transfer_labels(query, adapted, copy=True).obs["sctabnet_label"].astype(str)
+    others = (query.obs["cell_type"].astype(str) != lost).to_numpy()
+    right = found[others] == query.obs["cell_type"].astype(str)[others]
+    assert right.mean() > 0.8
