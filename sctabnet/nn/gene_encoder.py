@@ -19,6 +19,7 @@ from sctabnet.nn.program_attention import ProgramAttention, Programs
 from sctabnet.nn.step_mixer import StepMixer
 from sctabnet.nn.tokens import Tokens
 from sctabnet.ops import (
+    centred_gene_sum,
     gene_dot,
     gene_sum,
     masked_gene_sum,
@@ -191,8 +192,9 @@ class GeneEncoder(nn.Module):
         shift = 0.0
         if self.covariates is not None and covariates_nd is not None:
             shift = self.covariates(covariates_nd)
-        whole = gene_sum(tokens.scaled, indices, offsets, table) - self._centre(tokens, table)
-        attention = self.transformers[0](whole + shift, weights_n)[:, config.n_d :]
+        whole = self._whole(tokens, table)
+        # dense in memory, as what a part adds nothing to is too: products then agree to the bit
+        attention = self.transformers[0](whole + shift, weights_n)[:, config.n_d :].contiguous()
         prior: Tensor | None = None  # ones, which need no multiplication
         log_prior = torch.nn.functional.pad(self.log_prior, (0, 1))
         masks, decisions, entropies, reads = [], [], [], []
@@ -217,7 +219,7 @@ class GeneEncoder(nn.Module):
             attended = masked_gene_sum(mask, tokens.nu, indices, offsets, table)
             out = self.transformers[step + 1](attended + shift, weights_n)
             decisions.append(torch.relu(out[:, : config.n_d]))
-            attention = out[:, config.n_d :]
+            attention = out[:, config.n_d :].contiguous()
             masks.append(mask)
             entropies.append(segment_entropy(mask, offsets))
         contributions = torch.stack([d.sum(1) for d in decisions], 1)
@@ -244,18 +246,21 @@ class GeneEncoder(nn.Module):
             programs=programs,
         )
 
-    def _centre(self, tokens: Tokens, table: Tensor) -> Tensor:
-        """Return the sum of mu/sigma e over the genes that each cell's panel measured, (n, d).
+    def _whole(self, tokens: Tokens, table: Tensor) -> Tensor:
+        """Return the sum of nu e over the genes that each cell's panel measured, (n, d).
 
-        It depends on the panel alone, so it is computed once per source. Genes hidden by masked
-        pretraining count as unmeasured: they must not read as measured and silent.
+        Listed genes add x/sigma e; mu/sigma e is taken off for the whole panel, computed once per
+        source. Genes hidden by masked pretraining count as unmeasured: they must not read as
+        measured and silent.
         """
         ratio = self.mean / self.std
         sources, where = torch.unique(tokens.source_ids, return_inverse=True)
         # a zero for the absent token: slicing the table would copy its gradient
-        panel = torch.nn.functional.pad(tokens.panel[sources] * ratio, (0, 1))
-        centre = (panel @ table)[where]
-        if tokens.hidden_indices is not None and tokens.hidden_offsets is not None:
-            hidden = ratio[tokens.hidden_indices]
-            centre = centre - gene_sum(hidden, tokens.hidden_indices, tokens.hidden_offsets, table)
-        return centre
+        centre = torch.nn.functional.pad(tokens.panel[sources] * ratio, (0, 1))
+        whole = centred_gene_sum(
+            tokens.scaled, tokens.indices, tokens.offsets, table, centre, where
+        )
+        if tokens.hidden_indices is None or tokens.hidden_offsets is None:
+            return whole
+        hidden = ratio[tokens.hidden_indices]
+        return whole + gene_sum(hidden, tokens.hidden_indices, tokens.hidden_offsets, table)

@@ -10,6 +10,7 @@ Suffixes: n cells, g genes, k listed genes of all cells, d embedding, a attentio
 from sctabnet.ops import _autograd as _autograd
 from sctabnet.ops.backend import set_backend
 from sctabnet.ops.binomial_quantile import binomial_quantile
+from sctabnet.ops.centred_gene_sum import centred_gene_sum
 from sctabnet.ops.gene_dot import gene_dot
 from sctabnet.ops.gene_sum import gene_sum
 from sctabnet.ops.list_tokens import list_tokens
@@ -22,6 +23,7 @@ from sctabnet.ops.segment_sum import segment_sum
 
 __all__ = [
     "binomial_quantile",
+    "centred_gene_sum",
     "gene_dot",
     "gene_sum",
     "list_tokens",

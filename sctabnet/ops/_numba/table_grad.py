@@ -24,7 +24,7 @@ def table_grad(
     any thread count.
     """
     n_rows, width = grad_nd.shape
-    out_gd = torch.empty(n_genes, width, dtype=grad_nd.dtype)
+    out = np.empty((n_genes, width), grad_nd.numpy().dtype)  # numpy asks for large pages
     lists, starts = whole_lists(values_k, indices_k, offsets), offsets.numpy()
     common = common_genes(indices_k, offsets, n_genes)
     common_hd = grad_nd.new_empty(0, width)
@@ -34,16 +34,17 @@ def table_grad(
         for cells, values_ch in dense_chunks(common, whole, lists, starts):
             common_hd.addmm_(values_ch.T, grad_nd[cells])
     n_listed = int((lists.ends - lists.starts).sum())
-    block = block_size(n_rows, width, out_gd.itemsize, n_listed, n_genes)
+    block = block_size(n_rows, width, out.itemsize, n_listed, n_genes)
     arrays = (lists.values_k, lists.indices_k, lists.starts, lists.ends)
     bounds = gene_bounds(n_genes, len(indices_k))
     taken = np.zeros(len(bounds) - 1, np.int64)
-    to_do = (*arrays, grad_nd.numpy(), out_gd.numpy(), block, bounds, taken)
+    to_do = (*arrays, grad_nd.numpy(), out, block, bounds, taken)
     run_parts(_add_cells, bounds, *to_do, True)
     if taken.sum() < n_listed:  # some list does not ascend, or is wrong
         outside = bool(((indices_k < 0) | (indices_k >= n_genes)).any())
         raise_bad_index(0 if outside else -1, indices_k, n_genes)
         run_parts(_add_cells, bounds, *to_do, False)
+    out_gd = torch.from_numpy(out)
     if common is not None:
         out_gd[common.genes_h] = common_hd
     return out_gd
