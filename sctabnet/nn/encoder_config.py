@@ -35,8 +35,8 @@ class EncoderConfig:
     """One key per gene for all steps, instead of one per step."""
     ghost_size: int = 128
     """Cells per ghost batch."""
-    momentum: float = 0.02
-    """Momentum of the batch norms."""
+    momentum: float = 0.1
+    """Share of the newest ghost batch in the running statistics of the batch norms."""
     n_programs: int = 0
     """Gene-program tokens that the attention state reads before each mask; 0 switches them off."""
     program_layers: int = 1

@@ -136,6 +136,9 @@ def fit(
             seed=seed,
         )
         checkpoint = None if record is None else record.checkpoint
+        # Lightning leaves the mode as it is, and a model at rest is in evaluation mode, in which
+        # batch norms neither normalise by the minibatch nor learn what to normalise by later
+        module.train()
         trainer.fit(module, datamodule=cells, ckpt_path=checkpoint)
         if record is not None:
             record.io.wait()

@@ -56,3 +56,15 @@ def test_a_saved_model_goes_on_as_the_one_in_memory(cells, pretrained, tmp_path)
 def test_very_few_cells(cells, tiny, n_cells):
     model = sct.pretrain(cells[:n_cells].copy(), **tiny)
     assert all(torch.isfinite(p).all() for p in model.network.parameters())
+
+
+def test_batch_norms_learn_while_they_train(cells, tiny):
+    """A model at rest is in evaluation mode; what trains it must not leave it there."""
+    start = sct.pretrain(cells, **tiny)
+    tuned = sct.finetune(cells, init=start, labels_key="cell_type", max_epochs=1)
+    for before, after in [({}, start), (start.network.state_dict(), tuned)]:
+        state = after.network.state_dict()
+        running = [name for name in state if "running_mean" in name]
+        assert running and all(bool(state[name].any()) for name in running)
+        assert all(not torch.equal(state[n], before[n]) for n in running if n in before)
+        assert not any(module.training for module in after.network.modules())

@@ -50,6 +50,7 @@ CELLS = {
     "widths 16": {"n_d": 16, "n_a": 16},
     "widths 64": {"n_d": 64, "n_a": 64},
     "ghost batch 32": {"ghost_size": 32},
+    "norm momentum .02": {"momentum": 0.02},
     "no sparsity loss": {"sparsity_weight": 0.0},
     "sparsity loss x100": {"sparsity_weight": 1e-2},
     "permutation term": {"permutation_weight": 0.1},
