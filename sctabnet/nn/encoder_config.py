@@ -34,7 +34,7 @@ class EncoderConfig:
     shared_keys: bool = False
     """One key per gene for all steps, instead of one per step."""
     ghost_size: int = 128
-    """Cells per ghost batch."""
+    """Cells per ghost batch; 0 normalises by no statistics, only scale and shift are learned."""
     momentum: float = 0.1
     """Share of the newest ghost batch in the running statistics of the batch norms."""
     n_programs: int = 0
@@ -70,9 +70,9 @@ class EncoderConfig:
             known = list(get_args(Support))
             msg = f"support={self.support!r} is not known. Choose one of {known}."
             raise ValueError(msg)
-        if self.ghost_size < 2 or not 0 < self.momentum <= 1:
+        if self.ghost_size < 0 or self.ghost_size == 1 or not 0 < self.momentum <= 1:
             msg = (
-                "ghost_size must be at least 2 and momentum lie in (0, 1]. Found "
+                "ghost_size must be 0 (off) or at least 2 and momentum lie in (0, 1]. Found "
                 f"ghost_size={self.ghost_size}, momentum={self.momentum}."
             )
             raise ValueError(msg)

@@ -31,7 +31,7 @@ class GhostBatchNorm(nn.Module):
     dim
         Number of features ``d``.
     ghost_size
-        Largest number of rows normalised together.
+        Largest number of rows normalised together. 0 takes no statistics: scale and shift are left.
     momentum
         Share of the newest chunk in the running statistics.
     eps
@@ -73,7 +73,7 @@ class GhostBatchNorm(nn.Module):
         ``(n, d)``, dtype of ``x_nd``.
         """
         x32_nd = x_nd.float() if x_nd.dtype in (torch.float16, torch.bfloat16) else x_nd
-        if not self.training or len(x_nd) == 0:
+        if not self.training or self.ghost_size == 0 or len(x_nd) == 0:
             return self._native(x32_nd, training=False).to(x_nd.dtype)
         chunks = x32_nd.chunk(ceil(len(x_nd) / self.ghost_size))
         if weights_n is None and len(chunks[-1]) > 1:

@@ -31,7 +31,8 @@ class ReduceRunningStatistics(lightning.Callback):
     ) -> None:
         """Find the norms."""
         if trainer.world_size > 1:
-            self._norms = [m for m in pl_module.modules() if isinstance(m, GhostBatchNorm)]
+            norms = (m for m in pl_module.modules() if isinstance(m, GhostBatchNorm))
+            self._norms = [norm for norm in norms if norm.ghost_size]
 
     def on_train_batch_start(self, *_: Any, **__: Any) -> None:
         """Remember the statistics before the step."""

@@ -172,7 +172,7 @@ def test_defaults_are_tabnets_own_parts():
         ({"steps": "squeeze_excite", "step_kernel": 4}, "odd, from 1 to 5 for n_steps=3. Found 4"),
         ({"steps": "multi_head", "step_heads": 7}, r"step_heads=7, n_d=32. Choose one of \[1, 2"),
         ({"step_dropout": 1.0}, r"step_dropout must lie in \[0, 1\). Found 1.0"),
-        ({"ghost_size": 1}, "ghost_size must be at least 2"),
+        ({"ghost_size": 1}, "ghost_size must be 0 .off. or at least 2"),
     ],
 )
 def test_impossible_combinations_are_refused_with_the_valid_range(options, message):

@@ -107,3 +107,12 @@ def test_gradient_of_the_counted_path_equals_finite_differences() -> None:
 
     parameters = [p.detach().normal_().requires_grad_() for p in (norm.weight, norm.bias)]
     assert torch.autograd.gradcheck(forward, (x_nd, *parameters))
+
+
+def test_size_zero_takes_no_statistics():
+    norm, x_nd = GhostBatchNorm(2, ghost_size=0).train(), torch.randn(7, 2) + 5
+    with torch.no_grad():
+        norm.weight.fill_(2.0)
+        norm.bias.fill_(1.0)
+    torch.testing.assert_close(norm(x_nd), 2 * x_nd + 1, rtol=1e-4, atol=1e-4)
+    assert not norm.running_mean_d.any() and bool((norm.running_variance_d == 1).all())

@@ -6,11 +6,12 @@
 
 Cells: each technology is held out in turn. Tables: breast_cancer and digits of scikit-learn, 5-fold
 cross-validation. Every arm runs in a process of its own, so that its memory is its own, and all
-arms of a seed before the next seed, so that a run cut short has compared like with like. Writes one
-row per (task, arm, split, seed), a table of means and a figure. Scores of the whole model and of
-its TabNet term alone are both given, because the logistic regression beside it hides what the
-encoder's parts do; with ``--alone`` there is no regression at all. ``--reduced`` takes fewer cells,
-epochs, splits and seeds, and says so.
+arms of a seed before the next seed, so that a run cut short has compared like with like; what was
+found is kept (``.jsonl``), and the same command goes on from there. Writes one row per (task, arm,
+split, seed), a table of means and a figure. Scores of the whole model and of its TabNet term alone
+are both given, because the logistic regression beside it hides what the encoder's parts do; with
+``--alone`` there is no regression at all. ``--reduced`` takes fewer cells, epochs, splits and seeds,
+and says so.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ CELLS = {
     "widths 16": {"n_d": 16, "n_a": 16},
     "widths 64": {"n_d": 64, "n_a": 64},
     "ghost batch 32": {"ghost_size": 32},
+    "no batch norm": {"ghost_size": 0},
     "norm momentum .02": {"momentum": 0.02},
     "no sparsity loss": {"sparsity_weight": 0.0},
     "sparsity loss x100": {"sparsity_weight": 1e-2},
@@ -83,7 +85,7 @@ def main() -> None:
     parser.add_argument("--labels-key", default="cell_type")
     parser.add_argument("--group-key", default="technology")
     parser.add_argument("--groups", nargs="*", help="hold out only these, not each in turn")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--reduced", action="store_true")
     parser.add_argument("--alone", action="store_true", help="no regression beside the TabNet")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after")
@@ -96,27 +98,31 @@ def main() -> None:
         run = run_cells if task == "cells" else run_table
         print(json.dumps(run(task, arm, int(seed), options)))
         return
-    rows, skipped, started = [], [], time.perf_counter()
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    kept = out / f"{_stem(options)}.jsonl"
+    rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    done = {(row["task"], row["arm"], row["seed"]) for row in rows}
+    started, skipped = time.perf_counter(), []
     todo = [
         (task, arm, seed)
-        for seed in range(_seeds(options))
+        for seed in _seeds(options)
         for task in options.tasks
         for arm in (CELLS if task == "cells" else TABLES)
     ]
-    stopped = False
     for task, arm, seed in todo:
-        if stopped or time.perf_counter() - started > 60 * options.minutes:
+        if (task, arm, seed) in done:
+            continue
+        if time.perf_counter() - started > 60 * options.minutes:
             skipped.append(f"{task}: {arm}, seed {seed}")
             continue
         command = [sys.executable, __file__, *sys.argv[1:], "--one", task, arm, str(seed)]
-        try:
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        except KeyboardInterrupt:  # what was found so far is written all the same
-            stopped = True
-            skipped.append(f"{task}: {arm}, seed {seed}")
-            continue
-        found = json.loads(done.stdout.splitlines()[-1])
-        rows += [{"task": task, "arm": arm, "seed": seed, **row} for row in found]
+        child = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        found = json.loads(child.stdout.splitlines()[-1])
+        found = [{"task": task, "arm": arm, "seed": seed, **row} for row in found]
+        with kept.open("a") as file:
+            file.writelines(json.dumps(row) + "\n" for row in found)
+        rows += found
         means = pd.DataFrame(found)[["macro_f1", "tabnet_f1", "ece", "seconds"]].mean()
         print(f"{task:14} seed {seed} {arm:28} {means.round(3).to_dict()}", flush=True)
     write(pd.DataFrame(_with_stability(rows)), options, skipped)
@@ -204,10 +210,7 @@ def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) 
     """Write rows, means beside the default's, and the figure."""
     import matplotlib.pyplot as plt
 
-    out = Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
-    stem = f"{time.strftime('%Y-%m-%d')}_ablation_{'_'.join(options.tasks)}"
-    stem += "_alone" * options.alone + "_reduced" * options.reduced
+    out, stem = Path(options.out), _stem(options)
     table.to_csv(out / f"{stem}.csv", index=False, float_format="%.4f")
     lines = [f"# {stem}", "", _what(options), ""]
     tasks = list(dict.fromkeys(table["task"]))
@@ -248,6 +251,11 @@ def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) 
     print("\n".join(lines))
 
 
+def _stem(options: argparse.Namespace) -> str:
+    stem = f"{time.strftime('%Y-%m-%d')}_ablation_{'_'.join(options.tasks)}"
+    return stem + "_alone" * options.alone + "_reduced" * options.reduced
+
+
 def _less_default(part: pd.DataFrame, score: str) -> tuple[pd.Series, pd.Series]:
     """Mean paired difference from the default over splits and seeds, and its standard error."""
     scores = part.pivot_table(index=["split", "seed"], columns="arm", values=score)
@@ -258,13 +266,13 @@ def _less_default(part: pd.DataFrame, score: str) -> tuple[pd.Series, pd.Series]
 def _what(options: argparse.Namespace) -> str:
     if not options.reduced:
         text = (
-            f"At most {options.seeds} seeds (`seeds` counts them); held out: "
+            f"Seeds {options.seeds} (`seeds` counts those that were run); held out: "
             f"{options.groups or 'every technology'}; tables: 5-fold cross-validation."
         )
     else:
         text = (
             "REDUCED: cells are a random 1,200 of the file, 1 technology held out, 10 epochs of "
-            f"minibatches of 64, {_seeds(options)} seeds; tables 2-fold. A run this small sees "
+            f"minibatches of 64, seeds {_seeds(options)}; tables 2-fold. A run this small sees "
             "differences of several points of F1 only; it chooses no default."
         )
     if options.alone:
@@ -275,8 +283,8 @@ def _what(options: argparse.Namespace) -> str:
     )
 
 
-def _seeds(options: argparse.Namespace) -> int:
-    return min(options.seeds, 2) if options.reduced else options.seeds
+def _seeds(options: argparse.Namespace) -> list[int]:
+    return options.seeds[:2] if options.reduced else options.seeds
 
 
 def _with_stability(rows: list[dict]) -> list[dict]:
