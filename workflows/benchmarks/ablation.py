@@ -10,8 +10,8 @@ arms of a seed before the next seed, so that a run cut short has compared like w
 found is kept (``.jsonl``), and the same command goes on from there. Writes one row per (task, arm,
 split, seed), a table of means and a figure. Scores of the whole model and of its TabNet term alone
 are both given, because the logistic regression beside it hides what the encoder's parts do; with
-``--alone`` there is no regression at all. ``--reduced`` takes fewer cells, epochs, splits and seeds,
-and says so.
+``--alone`` there is no regression at all. ``--reduced`` takes fewer cells, epochs, splits and
+seeds, and says so.
 """
 
 from __future__ import annotations
