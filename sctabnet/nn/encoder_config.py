@@ -33,8 +33,9 @@ class EncoderConfig:
     """Genes over which a mask may spread."""
     shared_keys: bool = False
     """One key per gene for all steps, instead of one per step."""
-    ghost_size: int = 128
-    """Cells per ghost batch; 0 normalises by no statistics, only scale and shift are learned."""
+    ghost_size: int = 0
+    """Cells per ghost batch, TabNet's batch norm; 0 takes no statistics and leaves scale and shift.
+    Off by default: cells of another batch have other statistics, and are predicted worse."""
     momentum: float = 0.1
     """Share of the newest ghost batch in the running statistics of the batch norms."""
     n_programs: int = 0
