@@ -187,6 +187,9 @@ def plot(table: pd.DataFrame, path: Path) -> None:
         for arm, part in table[table["job"] == job].groupby("arm", sort=False):
             axis.plot(part["genes"], 1e3 / part["cells_per_cpu_s"], "o-", label=arm)
         axis.set(xscale="log", yscale="log", xlabel="genes", title=job)
+        widths = sorted(table["genes"].unique())
+        axis.set_xticks(widths, [f"{n:,}" for n in widths])
+        axis.set_xticks([], minor=True)
     axes[0].set_ylabel("CPU ms per cell")
     axes[0].legend(frameon=False)
     figure.tight_layout()
