@@ -22,7 +22,6 @@ from sctabnet.model.copy_weights import copy_weights
 from sctabnet.model.model import Model
 from sctabnet.model.model_config import ModelConfig
 from sctabnet.train.accepted_input import accepted_input
-from sctabnet.train.apart import apart
 from sctabnet.train.batch_keys import batch_keys
 from sctabnet.train.calibrate import calibrate
 from sctabnet.train.choices import Choices
@@ -222,7 +221,7 @@ def finetune(  # noqa: PLR0913 (the public contract)
             wide_out_of_fold=logits,
             class_weights=_class_weights(labels[train], len(corpus.labels), head.class_weight),
         )
-    other_batches = groups is not None and apart(groups, labels, train, validation)
+    other_batches = groups is not None and _apart(groups, labels, train, validation)
     result |= calibrate(model, corpus, validation, wide, other_batches=other_batches)
     measure_distances(model, corpus, train, validation, random_state=seed)
     network.encoder.attention.copy_(mean_attention(model, corpus, validation))
@@ -245,6 +244,17 @@ def finetune(  # noqa: PLR0913 (the public contract)
     if out is not None:
         model.save(out)
     return model
+
+
+def _apart(
+    groups: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    train: NDArray[np.int64],
+    validation: NDArray[np.int64],
+) -> bool:
+    """Return whether no label of a held-out batch is trained on in that batch."""
+    pairs = groups * (labels.max() + 1) + labels
+    return not np.isin(pairs[validation], pairs[train]).any()
 
 
 def _start(model: Model | None) -> Choices | None:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from sctabnet.data.corpus import Corpus
 from sctabnet.model.network import Network
-from sctabnet.train.apart import apart
 from sctabnet.train.axis_features import AxisFeatures
 from sctabnet.train.gene_factors import POWERS, GeneFactors
 from sctabnet.train.log1p_matrix import log1p_matrix
@@ -65,11 +64,7 @@ class WidePath:
         self._factors = GeneFactors.of(corpus, varied, mean_g, random_state=random_state)
         tried = _features(self._factors, prior)
         fits = [ridge(features.of(x), labels, self.n_labels, folds) for features in tried]
-        every = np.arange(len(labels))
-        other_batches = inner is not None and all(
-            apart(inner, labels, np.delete(every, fold), fold) for fold in folds
-        )
-        best = _first_as_good(fits, labels, errors=0.0 if other_batches else 1.0)
+        best = _first_as_good(fits, labels)
         fitted, self._features = fits[best], tried[best]
         self.out_of_fold = fitted.out_of_fold
         self.scored_rows = chosen
@@ -119,12 +114,11 @@ class WidePath:
         return logits
 
 
-def _first_as_good(fits: list[RidgeFit], labels: NDArray[np.int64], *, errors: float) -> int:
-    """Return the first fit whose held-out log-loss is within so many standard errors of the lowest.
+def _first_as_good(fits: list[RidgeFit], labels: NDArray[np.int64]) -> int:
+    """Return the first fit whose held-out log-loss is within a standard error of the lowest.
 
-    None where whole batches are held out. Where only one batch is known, held-out cells are of that
-    batch too, and a small lead among them says little about the next: a fit must then lead by one
-    (Breiman et al., Classification and Regression Trees, 1984).
+    Where only one batch is known, held-out cells are of that batch too, and a small lead among
+    them says little about the next (Breiman et al., Classification and Regression Trees, 1984).
     """
     known = np.isfinite(fits[0].out_of_fold).all(1)
     if not known.any():
@@ -132,8 +126,8 @@ def _first_as_good(fits: list[RidgeFit], labels: NDArray[np.int64], *, errors: f
     cells, right = np.arange(known.sum()), labels[known]
     losses = np.array([-log_softmax(fit.out_of_fold[known], 1)[cells, right] for fit in fits])
     above = losses - losses[losses.mean(1).argmin()]
-    margin = errors * above.std(1) / np.sqrt(len(cells))
-    return int(np.argmax(above.mean(1) <= margin))
+    error = above.std(1) / np.sqrt(len(cells))
+    return int(np.argmax(above.mean(1) <= error))
 
 
 def _features(own: GeneFactors, prior: GeneFactors | None) -> list[AxisFeatures]:
