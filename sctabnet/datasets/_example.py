@@ -46,7 +46,7 @@ def _made() -> tuple[AnnData, Model]:
             warnings.simplefilter("ignore")
             model = finetune(
                 adata, labels_key="cell_type", batch_key="batch",
-                n_d=8, n_a=8, n_steps=2, max_epochs=2, minibatch_size=64, ghost_size=32,
+                n_d=8, n_a=8, n_steps=2, max_epochs=2, minibatch_size=64,
             )  # fmt: skip
             tl.transfer_labels(adata, model, coverage=0.9, probability=True, embedding=True)
             tl.gene_importance(adata, model, attention=True)

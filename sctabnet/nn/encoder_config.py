@@ -13,7 +13,7 @@ ALPHA = {"softmax": 1.0, "entmax15": 1.5, "sparsemax": 2.0}
 
 @dataclass(kw_only=True)
 class EncoderConfig:
-    """Sizes and choices of the encoder; the defaults are TabNet's own parts."""
+    """Sizes and choices of the encoder; the defaults are TabNet's own parts, but for batch norm."""
 
     n_d: int = 32
     """Width of the decision output, the embedding."""

@@ -193,7 +193,7 @@ class GeneEncoder(nn.Module):
         if self.covariates is not None and covariates_nd is not None:
             shift = self.covariates(covariates_nd)
         whole = self._whole(tokens, table)
-        # dense in memory, as what a part adds nothing to is too: products then agree to the bit
+        # a slice with strides is multiplied in another order: parts that add zero would move bits
         attention = self.transformers[0](whole + shift, weights_n)[:, config.n_d :].contiguous()
         prior: Tensor | None = None  # ones, which need no multiplication
         log_prior = torch.nn.functional.pad(self.log_prior, (0, 1))

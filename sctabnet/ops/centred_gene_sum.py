@@ -54,12 +54,13 @@ def centred_gene_sum(
     >>> centred_gene_sum(*listed, table, torch.tensor([[0.5, 3.0]]), torch.tensor([0]))
     tensor([[ 1.5000, -3.0000]])
     """
-    check_table(table_gd, "table_gd")
     indices_k, dtype = narrow(indices_k), wide(values_k, table_gd)
     values_k, centre_sg = values_k.to(dtype), centre_sg.to(dtype)
     if backend_for(values_k) == "torch":
         whole_nd = gene_sum(values_k, indices_k, offsets, table_gd)
-        return whole_nd - (centre_sg @ table_gd.to(dtype))[source_n]
+        with torch.autocast(whole_nd.device.type, enabled=False):
+            return whole_nd - (centre_sg @ table_gd.to(dtype))[source_n]
+    check_table(table_gd, "table_gd")
     check_lists(offsets, len(indices_k), values_k=values_k, indices_k=indices_k)
     check_offsets(offsets, len(indices_k))
     return _operator(values_k, indices_k, offsets, table_gd, centre_sg, source_n)
@@ -99,8 +100,9 @@ def _backward(ctx: Any, grad_nd: Tensor) -> tuple[Tensor | None, ...]:
     to_values, _, _, to_table, *_ = ctx.needs_input_grad
     grad_k, grad_gd = _library.gene_sum_backward(grad_nd, *lists, to_values, to_table)
     if to_table:
-        grad_sd = grad_nd.new_zeros(len(centre_sg), grad_nd.shape[1])
-        grad_sd = grad_sd.index_add(0, source_n, grad_nd).to(grad_gd.dtype)
+        # a product, since adding by index has no fixed order on a GPU
+        of_source = torch.nn.functional.one_hot(source_n, len(centre_sg)).T.to(grad_nd.dtype)
+        grad_sd = (of_source @ grad_nd).to(grad_gd.dtype)
         grad_gd.addmm_(centre_sg.T.to(grad_gd.dtype), grad_sd, alpha=-1)
     return grad_k if to_values else None, None, None, grad_gd if to_table else None, None, None
 

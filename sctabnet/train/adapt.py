@@ -16,6 +16,7 @@ from scipy.special import log_softmax
 from sctabnet import _checks
 from sctabnet._errors import InputError
 from sctabnet._value_kind import ValueKind
+from sctabnet.data.categories import categories
 from sctabnet.data.corpus import Corpus
 from sctabnet.data.open_sources import Source
 from sctabnet.model.calibration import Calibration
@@ -68,7 +69,7 @@ def adapt(
         What is adapted.
     reference
         The labelled cells that the model was fine-tuned on, for ``"joint"``, with the columns of
-        ``.obs`` that it was fine-tuned with.
+        ``.obs`` that it was fine-tuned with. A type of which it has no cell is hardly found again.
     layer
         Layer to read of the query, ``"raw"`` for ``.raw``, or None for ``X``. The reference is
         read as it was for fine-tuning.
@@ -120,8 +121,7 @@ def adapt(
         labels=model.labels,
         covariate_levels=model.covariates,
     )
-    named = known.obs(learned["labels_key"]).dropna().astype(str)
-    strangers = set(named) - {"", *model.labels}
+    strangers = set(categories([known.obs(learned["labels_key"])])) - set(model.labels)
     if strangers:
         raise InputError(
             "The reference must be the cells that the model learned its labels from. Found labels "
@@ -171,11 +171,15 @@ def _joined(
     model: Model, reference: Corpus, query: Corpus, learned: Mapping[str, Any], seed: int
 ) -> Model:
     codes = reference.label_codes
-    rows = sample_by_label(np.flatnonzero(codes >= 0), codes, MAX_CELLS, seed)
-    rows_q = _at_most(query.n_cells, MAX_CELLS, seed)
     mean = model.network.encoder.mean
-    shared = reference.measured.any(0) & query.measured.any(0)
     groups = None if learned["batch_key"] is None else reference.covariate_codes[:, 0]
+    # a regression like the model's, for what it says of cells that it was not fitted on
+    sampled = sample_by_label(np.flatnonzero(codes >= 0), codes, MAX_CELLS, seed)
+    prior = GeneFactors.of_pretraining(model.network)
+    own = WidePath(reference, sampled, groups, mean, prior, random_state=seed)
+    rows = own.scored_rows
+    rows_q = _at_most(query.n_cells, MAX_CELLS, seed)
+    shared = reference.measured.any(0) & query.measured.any(0)
     inner = None if groups is None else groups[rows]
     fitted = shared_axes(
         log1p_matrix(reference, rows, mean)[:, shared],
@@ -188,9 +192,6 @@ def _joined(
     network = adapted.network
     head = network.labels
     assert head is not None
-    # the model's regression once more, for what it says of cells that it was not fitted on
-    prior = GeneFactors.of_pretraining(network)
-    own = WidePath(reference, rows, groups, mean, prior, random_state=seed)
     scored = np.isfinite(fitted.out_of_fold).all(1)
     known = codes[rows][scored]
     half_own = 0.5 / _temperature(own.out_of_fold[scored], known)

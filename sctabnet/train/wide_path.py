@@ -117,8 +117,8 @@ class WidePath:
 def _first_as_good(fits: list[RidgeFit], labels: NDArray[np.int64]) -> int:
     """Return the first fit whose held-out log-loss is within a standard error of the lowest.
 
-    Where only one batch is known, held-out cells are of that batch too, and a small lead among
-    them says little about the next (Breiman et al., Classification and Regression Trees, 1984).
+    A small lead among held-out cells says little about the next batch, least where they are of the
+    same batch (the rule of Breiman et al., Classification and Regression Trees, 1984).
     """
     known = np.isfinite(fits[0].out_of_fold).all(1)
     if not known.any():

@@ -53,7 +53,7 @@ def test_compiles_into_one_graph():
     )
 
 
-def test_autocast_keeps_float32():
+def test_autocast_keeps_float32(backend):
     values, table, centre = operands(torch.float32)
     expected = centred_gene_sum(values, INDICES, OFFSETS, table, centre, SOURCES)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -68,7 +68,7 @@ def test_what_cannot_be_adapted(cells, model, pretrained, query):
 
 
 def test_joint_takes_a_reference_without_one_of_the_types(cells, model, query):
-    """The type keeps what the model knew of it."""
+    """The others are named as before."""
     lost = model.labels[0]
     part = cells[cells.obs["cell_type"].astype(str) != lost].copy()
     adapted = sct.adapt(model, query, reference=part)
@@ -77,3 +77,23 @@ def test_joint_takes_a_reference_without_one_of_the_types(cells, model, query):
     others = (query.obs["cell_type"].astype(str) != lost).to_numpy()
     right = found[others] == query.obs["cell_type"].astype(str)[others]
     assert right.mean() > 0.8
+
+
+def test_joint_takes_more_cells_than_it_looks_at(cells, model, query, monkeypatch):
+    """Rare types are kept, so a sample may hold a few cells more than it should."""
+    monkeypatch.setattr("sctabnet.train.adapt.MAX_CELLS", 100)
+    monkeypatch.setattr("sctabnet.train.wide_path.MAX_SCORED", 100)
+    part = cells.copy()
+    rare = [f"rare {i // 2}" for i in range(40)]
+    part.obs["cell_type"] = [*rare, *part.obs["cell_type"].astype(str)[40:]]
+    tuned = sct.finetune(part, labels_key="cell_type", deep=False)
+    assert sct.adapt(tuned, query, reference=part).labels == tuned.labels
+
+
+def test_joint_reads_labels_as_finetuning_does(cells, query):
+    part = cells.copy()
+    names = part.obs["cell_type"].astype(str).to_numpy()
+    part.obs["cell_type"] = [f"{n} " if i % 2 else n for i, n in enumerate(names)]
+    part.obs.loc[part.obs_names[:3], "cell_type"] = ["nan", "<NA>", ""]
+    tuned = sct.finetune(part, labels_key="cell_type", deep=False)
+    assert sct.adapt(tuned, query, reference=part).labels == tuned.labels

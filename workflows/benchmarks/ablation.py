@@ -6,12 +6,12 @@
 
 Cells: each technology is held out in turn. Tables: breast_cancer and digits of scikit-learn, 5-fold
 cross-validation. Every arm runs in a process of its own, so that its memory is its own, and all
-arms of a seed before the next seed, so that a run cut short has compared like with like; what was
-found is kept (``.jsonl``), and the same command goes on from there. Writes one row per (task, arm,
-split, seed), a table of means and a figure. Scores of the whole model and of its TabNet term alone
-are both given, because the logistic regression beside it hides what the encoder's parts do; with
-``--alone`` there is no regression at all. ``--reduced`` takes fewer cells, epochs, splits and
-seeds, and says so.
+arms of a seed before the next seed, so that a run cut short has compared like with like. What was
+found is kept (``.jsonl``; remove it when the code changes), and the same command goes on from it.
+Writes one row per (task, arm, split, seed), a table of means and a figure. Scores of the whole
+model and of its TabNet term alone are both given, because the logistic regression beside it hides
+what the encoder's parts do; with ``--alone`` there is no regression at all. ``--reduced`` takes
+fewer cells, epochs, splits and seeds, and says so.
 """
 
 from __future__ import annotations
@@ -102,6 +102,9 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     kept = out / f"{_stem(options)}.jsonl"
     rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    given = {"data": Path(options.data).name, "groups": options.groups}
+    if any({key: row[key] for key in given} != given for row in rows):
+        raise SystemExit(f"{kept} holds other data or groups. Move it, or choose another --out.")
     done = {(row["task"], row["arm"], row["seed"]) for row in rows}
     started, skipped = time.perf_counter(), []
     todo = [
@@ -119,13 +122,14 @@ def main() -> None:
         command = [sys.executable, __file__, *sys.argv[1:], "--one", task, arm, str(seed)]
         child = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         found = json.loads(child.stdout.splitlines()[-1])
-        found = [{"task": task, "arm": arm, "seed": seed, **row} for row in found]
+        found = [{"task": task, "arm": arm, "seed": seed, **given, **row} for row in found]
         with kept.open("a") as file:
             file.writelines(json.dumps(row) + "\n" for row in found)
         rows += found
         means = pd.DataFrame(found)[["macro_f1", "tabnet_f1", "ece", "seconds"]].mean()
         print(f"{task:14} seed {seed} {arm:28} {means.round(3).to_dict()}", flush=True)
-    write(pd.DataFrame(_with_stability(rows)), options, skipped)
+    table = pd.DataFrame(_with_stability(rows)).drop(columns=list(given))
+    write(table, options, skipped)
 
 
 def run_cells(_: str, arm: str, seed: int, options: argparse.Namespace) -> list[dict]:
@@ -210,7 +214,7 @@ def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) 
     """Write rows, means beside the default's, and the figure."""
     import matplotlib.pyplot as plt
 
-    out, stem = Path(options.out), _stem(options)
+    out, stem = Path(options.out), f"{time.strftime('%Y-%m-%d')}_{_stem(options)}"
     table.to_csv(out / f"{stem}.csv", index=False, float_format="%.4f")
     lines = [f"# {stem}", "", _what(options), ""]
     tasks = list(dict.fromkeys(table["task"]))
@@ -252,8 +256,11 @@ def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) 
 
 
 def _stem(options: argparse.Namespace) -> str:
-    stem = f"{time.strftime('%Y-%m-%d')}_ablation_{'_'.join(options.tasks)}"
-    return stem + "_alone" * options.alone + "_reduced" * options.reduced
+    return (
+        f"ablation_{'_'.join(options.tasks)}"
+        + "_alone" * options.alone
+        + "_reduced" * options.reduced
+    )
 
 
 def _less_default(part: pd.DataFrame, score: str) -> tuple[pd.Series, pd.Series]:
