@@ -144,7 +144,9 @@ class PytorchTabNet(nn.Module):
 ARMS: dict[str, Callable[[int, int], nn.Module]] = {
     "gene tokens": lambda g, s: GeneTokens(g, s, "auto"),
     "gene tokens, plain torch": lambda g, s: GeneTokens(g, s, "torch"),
+    "gene tokens, bf16": lambda g, s: GeneTokens(g, s, "auto"),
     "dense": Dense,
+    "dense, bf16": Dense,
     "pytorch-tabnet, no group product": lambda g, s: PytorchTabNet(g, s, group_product=False),
     "pytorch-tabnet": lambda g, s: PytorchTabNet(g, s, group_product=True),
 }
@@ -170,19 +172,22 @@ class Arm:
         # so small a rate that the support stays what it was set to
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-7, fused=True)
         self.support = float("nan")
+        # products of matrices in bfloat16; processors without instructions for it gain nothing
+        self.autocast = torch.autocast("cpu", torch.bfloat16, enabled=name.endswith("bf16"))
 
     def train(self) -> None:
         """Take one training step, optimiser included."""
         self.network.train()
         self.optimizer.zero_grad()
-        logits, sparsity, self.support = self.network(self.input)
+        with self.autocast:
+            logits, sparsity, self.support = self.network(self.input)
         (F.cross_entropy(logits, self.labels) + 1e-5 * sparsity).backward()
         self.optimizer.step()
 
     def infer(self) -> None:
         """Predict the minibatch."""
         self.network.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), self.autocast:
             self.network(self.input)
 
 
