@@ -254,9 +254,12 @@ class GeneEncoder(nn.Module):
         measured and silent.
         """
         ratio = self.mean / self.std
-        sources, where = torch.unique(tokens.source_ids, return_inverse=True)
+        panel, where = tokens.panel, tokens.source_ids
+        if len(panel) > 1:  # those that are there; a graph breaks here, for one source it does not
+            sources, where = torch.unique(where, return_inverse=True)
+            panel = panel[sources]
         # a zero for the absent token: slicing the table would copy its gradient
-        centre = torch.nn.functional.pad(tokens.panel[sources] * ratio, (0, 1))
+        centre = torch.nn.functional.pad(panel * ratio, (0, 1))
         whole = centred_gene_sum(
             tokens.scaled, tokens.indices, tokens.offsets, table, centre, where
         )

@@ -153,3 +153,16 @@ def test_every_parameter_learns(minibatch_of, counts_ng):
 def test_bad_choices_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         GeneEncoder.Config(**options)
+
+
+@pytest.mark.parametrize("ghost_size", [0, 6])
+def test_compiles_into_one_graph(minibatch_of, counts_ng, ghost_size):
+    encoder = encoder_of(ghost_size=ghost_size).train()
+    tokens = tokens_of(encoder, minibatch_of(counts_ng))
+    expected = encoder(tokens).embedding
+    theirs = torch.autograd.grad(expected.square().sum(), encoder.embeddings.weight)
+    compiled = torch.compile(lambda t: encoder(t).embedding, backend="aot_eager", fullgraph=True)
+    found = compiled(tokens)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    ours = torch.autograd.grad(found.square().sum(), encoder.embeddings.weight)
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
