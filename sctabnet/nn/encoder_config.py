@@ -35,7 +35,7 @@ class EncoderConfig:
     """One key per gene for all steps, instead of one per step."""
     ghost_size: int = 0
     """Cells per ghost batch, TabNet's batch norm; 0 takes no statistics and leaves scale and shift.
-    Off by default: cells of another batch have other statistics, and are predicted worse."""
+    Off by default: after pretraining, cells of a held-out batch were predicted worse with it."""
     momentum: float = 0.1
     """Share of the newest ghost batch in the running statistics of the batch norms."""
     n_programs: int = 0

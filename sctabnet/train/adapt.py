@@ -10,8 +10,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 from sctabnet import _checks
 from sctabnet._errors import InputError
@@ -24,6 +22,7 @@ from sctabnet.model.model import Model
 from sctabnet.train.gene_factors import GeneFactors
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.log1p_matrix import log1p_matrix
+from sctabnet.train.log_temperature import log_temperature
 from sctabnet.train.sample_by_label import sample_by_label
 from sctabnet.train.scorable_folds import scorable_folds
 from sctabnet.train.shared_axes import shared_axes
@@ -194,8 +193,8 @@ def _joined(
     assert head is not None
     scored = np.isfinite(fitted.out_of_fold).all(1)
     known = codes[rows][scored]
-    half_own = 0.5 / _temperature(own.out_of_fold[scored], known)
-    half_new = 0.5 / _temperature(fitted.out_of_fold[scored], known)
+    half_own = 0.5 / np.exp(log_temperature(own.out_of_fold[scored], known))
+    half_new = 0.5 / np.exp(log_temperature(fitted.out_of_fold[scored], known))
     weight = np.zeros((len(mean), len(model.labels)))
     weight[shared] = half_new * fitted.weight
     # the head subtracts the centre of the measured genes
@@ -206,8 +205,8 @@ def _joined(
         head.wide.weight[:-1] += torch.from_numpy(weight).to(head.wide.weight)
         head.bias.mul_(half_own).add_(torch.from_numpy(bias).to(head.bias))
     logits = half_own * own.out_of_fold[scored] + half_new * fitted.out_of_fold[scored]
-    temperature = _temperature(logits, known)
-    head.log_temperature.fill_(float(np.log(temperature)))
+    log_t = log_temperature(logits, known)
+    head.log_temperature.fill_(log_t)
     adapted.calibration = Calibration(
         torch.from_numpy(logits).float(),
         torch.from_numpy(known),
@@ -218,22 +217,11 @@ def _joined(
             "task": "adapt",
             "method": "joint",
             "n_cells": query.n_cells,
-            "temperature": temperature,
+            "temperature": float(np.exp(log_t)),
             "n_calibration_cells": len(known),
         }
     )
     return adapted
-
-
-def _temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Return the temperature at which the log-loss is lowest."""
-    cells = np.arange(len(labels))
-    found = minimize_scalar(
-        lambda t: -log_softmax(logits / np.exp(t), axis=1)[cells, labels].mean(),
-        bounds=(-2.0, 2.0),
-        method="bounded",
-    )
-    return float(np.exp(found.x))
 
 
 def _composition(model: Model, corpus: Corpus, rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from sctabnet.data.corpus import Corpus
 from sctabnet.model.calibration import Calibration
 from sctabnet.model.model import Model
+from sctabnet.train.log_temperature import BOUNDS, log_temperature
 from sctabnet.train.wide_path import WidePath
 
 Array = NDArray[np.float64]
-BOUNDS = (-2.0, 2.0)  # of the logarithm of the temperature
 PRIOR = 0.5  # standard deviation of the logarithm of the temperature, before any cell is seen
 GATES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0)
 
@@ -85,21 +84,21 @@ def calibrate(
         result |= {"gate": gate, **losses}
         logits = first + gate * second
     gate_shut = head.config.wide and not bool(head.gate)
-    log_temperature = _log_temperature(logits, labels)
+    log_t = _log_temperature(logits, labels)
     if wide is not None:
         scored = np.isfinite(wide.out_of_fold).all(1)
         more = np.concatenate([first, wide.out_of_fold[scored]])
         known = np.concatenate([labels, corpus.label_codes[wide.scored_rows[scored]]])
-        log_temperature += _log_temperature(more, known) - _log_temperature(first, labels)
+        log_t += _log_temperature(more, known) - _log_temperature(first, labels)
         if gate_shut or not head.config.deep:
             logits, labels = more, known
-    log_temperature = float(np.clip(log_temperature, *BOUNDS))
-    head.log_temperature.fill_(log_temperature)
+    log_t = float(np.clip(log_t, *BOUNDS))
+    head.log_temperature.fill_(log_t)
     model.calibration = Calibration(
         torch.from_numpy(logits).float(), torch.from_numpy(labels.astype(np.int64))
     )
     return result | {
-        "temperature": float(np.exp(log_temperature)),
+        "temperature": float(np.exp(log_t)),
         "n_calibration_cells": len(labels),
         "other_batches": other_batches,
     }
@@ -110,11 +109,7 @@ def _losses(logits: Array, labels: NDArray[np.int64]) -> Array:
 
 
 def _log_temperature(logits: Array, labels: NDArray[np.int64]) -> float:
-    def loss(log_temperature: float) -> float:
-        penalty = (log_temperature / PRIOR) ** 2 / (2 * max(len(labels), 1))
-        return float(_losses(logits / np.exp(log_temperature), labels).mean() + penalty)
-
-    return float(minimize_scalar(loss, bounds=BOUNDS, method="bounded").x)
+    return log_temperature(logits, labels, prior=PRIOR)
 
 
 def _choose_gate(

@@ -28,54 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-CELLS = {
-    "default": {},
-    "8 programs, 1 layer": {"n_programs": 8},
-    "8 programs, 2 layers": {"n_programs": 8, "program_layers": 2},
-    "channel attention": {"steps": "channel_attention"},
-    "squeeze-excite": {"steps": "squeeze_excite"},
-    "multi-head channels": {"steps": "multi_head"},
-    "balanced classes": {"class_weight": "balanced"},
-    "focal loss 2": {"focal_gamma": 2.0},
-    "softmax masks": {"mask": "softmax"},
-    "sparsemax masks": {"mask": "sparsemax"},
-    "panel support": {"support": "panel"},
-    "one key per gene": {"shared_keys": True},
-    "1 step": {"n_steps": 1},
-    "5 steps": {"n_steps": 5},
-    "gamma 1": {"gamma": 1.0},
-    "gamma 2": {"gamma": 2.0},
-    "1 shared layer": {"n_shared": 1},
-    "no step-wise layer": {"n_independent": 0},
-    "widths 16": {"n_d": 16, "n_a": 16},
-    "widths 64": {"n_d": 64, "n_a": 64},
-    "ghost batches of 128": {"ghost_size": 128},
-    "ghost batches of 32": {"ghost_size": 32},
-    "ghost batches, momentum .02": {"ghost_size": 128, "momentum": 0.02},
-    "no sparsity loss": {"sparsity_weight": 0.0},
-    "sparsity loss x100": {"sparsity_weight": 1e-2},
-    "permutation term": {"permutation_weight": 0.1},
-    "consistency term": {"consistency_weight": 0.1},
-}
-TABLES = {
-    "default": {},
-    "softmax masks": {"mask": "softmax"},
-    "sparsemax masks": {"mask": "sparsemax"},
-    "1 step": {"n_steps": 1},
-    "5 steps": {"n_steps": 5},
-    "gamma 1": {"gamma": 1.0},
-    "gamma 2": {"gamma": 2.0},
-    "2 shared layers": {"n_shared": 2},
-    "no step-wise layer": {"n_independent": 0},
-    "widths 8": {"n_d": 8, "n_a": 8},
-    "widths 32": {"n_d": 32, "n_a": 32},
-    "ghost batch 32": {"virtual_batch_size": 32},
-    "no sparsity loss": {"lambda_sparse": 0.0},
-    "balanced classes": {"class_weight": "balanced"},
-    "permuted columns, weight 1": {"permutation_prob": 0.5, "reg_weight": 1.0},
-    "permuted columns, weight 10": {"permutation_prob": 0.5, "reg_weight": 10.0},
-}
+from ablation_arms import CELLS, TABLES
 
 
 def main() -> None:
@@ -242,7 +195,8 @@ def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) 
         for what, mean, error in ("model", whole, whole_error), ("TabNet term", term, term_error):
             better = [a for a in arms if mean[a] > 2 * error[a] and a != "default"]
             better_by = "Better than the default by two standard errors"
-            lines += ["", f"{better_by}, {what}: {', '.join(better) or 'none'}.", ""]
+            lines += ["", f"{better_by}, {what}: {', '.join(better) or 'none'}."]
+        lines.append("")
         ax.errorbar(term[arms], arms, xerr=2 * term_error[arms], fmt="o", color="black")
         ax.axvline(0, color="grey", linewidth=0.8)
         ax.invert_yaxis()
