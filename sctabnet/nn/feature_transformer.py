@@ -6,7 +6,6 @@ Legend: n cells (rows), w width = n_d + n_a, w2 twice the width (value half and 
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sctabnet.nn.ghost_batch_norm import GhostBatchNorm
 from sctabnet.nn.glu_linear import glu_linear
@@ -54,7 +53,7 @@ class FeatureTransformer(nn.Module):
         self._shared = tuple(shared)
         self.own = nn.ModuleList(glu_linear(width, width) for _ in range(n_own))
         self.norms = nn.ModuleList(
-            GhostBatchNorm(2 * width, ghost_size=ghost_size, momentum=momentum)
+            GhostBatchNorm(2 * width, ghost_size=ghost_size, momentum=momentum, gated=True)
             for _ in range(1 + len(shared) + n_own)
         )
 
@@ -63,7 +62,7 @@ class FeatureTransformer(nn.Module):
 
         ``weights_n`` (``(n,)``, 0 = padding) is passed to every norm.
         """
-        x_nw = F.glu(self.norms[0](h_nw2, weights_n), dim=1)
+        x_nw = self.norms[0](h_nw2, weights_n)
         for linear, norm in zip((*self._shared, *self.own), self.norms[1:], strict=True):
-            x_nw = (x_nw + F.glu(norm(linear(x_nw), weights_n), dim=1)) * 0.5**0.5
+            x_nw = (x_nw + norm(linear(x_nw), weights_n)) * 0.5**0.5
         return x_nw

@@ -216,7 +216,7 @@ class GeneEncoder(nn.Module):
             if step + 1 < config.n_steps:
                 relaxed = config.gamma - mask
                 prior = relaxed if prior is None else prior * relaxed
-            attended = masked_gene_sum(mask, tokens.nu, indices, offsets, table)
+            attended = masked_gene_sum(mask, tokens.scaled, indices, offsets, table, tokens.centre)
             out = self.transformers[step + 1](attended + shift, weights_n)
             decisions.append(torch.relu(out[:, : config.n_d]))
             attention = out[:, config.n_d :].contiguous()
@@ -253,7 +253,7 @@ class GeneEncoder(nn.Module):
         source. Genes hidden by masked pretraining count as unmeasured: they must not read as
         measured and silent.
         """
-        ratio = self.mean / self.std
+        ratio = tokens.centre[:-1]
         panel, where = tokens.panel, tokens.source_ids
         if len(panel) > 1:  # those that are there; a graph breaks here, for one source it does not
             sources, where = torch.unique(where, return_inverse=True)

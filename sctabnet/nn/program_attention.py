@@ -103,7 +103,7 @@ class ProgramAttention(nn.Module):
         weight_gp = self._weights()
         table = (self.values().unflatten(1, (-1, self.VALUES)) * weight_gp[:, :, None]).flatten(1)
         total_npv = gene_sum(tokens.nu, tokens.indices, tokens.offsets, table)
-        ones = torch.ones_like(tokens.nu)
+        ones = torch.ones_like(tokens.scaled)
         norm_np = gene_sum(ones, tokens.indices, tokens.offsets, weight_gp)
         pooled = total_npv.unflatten(1, (-1, self.VALUES)) / norm_np.clamp_min(1e-30)[:, :, None]
         state, maps = self.lift(pooled) + self.addresses, []
@@ -122,7 +122,7 @@ class ProgramAttention(nn.Module):
     def gene_weights(self, tokens: Tokens) -> Tensor:
         """Return how much each program looks at each listed gene (k, p); 1 per cell and program."""
         weight_gp = self._weights()
-        ones = torch.ones_like(tokens.nu)
+        ones = torch.ones_like(tokens.scaled)
         norm_np = gene_sum(ones, tokens.indices, tokens.offsets, weight_gp)
         return weight_gp[tokens.indices] / norm_np[row_index(tokens.offsets)].clamp_min(1e-30)
 

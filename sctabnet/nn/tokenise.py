@@ -58,16 +58,15 @@ def tokenise(
         dense[row_index(offsets), indices] = x_k
         offsets = torch.nn.functional.pad(listed.sum(1).cumsum(0), (1, 0))
         indices, x = listed.nonzero()[:, 1].int(), dense[listed]
-        nu = (x - mean_g[indices]) / std_g[indices]
         scaled = x / std_g[indices]
     else:
-        indices, offsets, x, scaled, nu = list_tokens(x_k, indices, offsets, mean_g, std_g)
+        indices, offsets, x, scaled = list_tokens(x_k, indices, offsets, std_g)
     return Tokens(
         indices=indices,
         offsets=offsets,
         x=x,
         scaled=scaled,
-        nu=nu,
+        centre=torch.nn.functional.pad(mean_g / std_g, (0, 1), value=-1),
         panel=panel,
         source_ids=minibatch.source_ids,
         hidden_indices=None if corruption is None else corruption.indices,

@@ -21,8 +21,8 @@ class Tokens:
         float32 (k,), log1p of counts per 10,000; 0 for silent genes and the absent token.
     scaled
         float32 (k,), ``x / sigma_g``; 0 for the absent token.
-    nu
-        float32 (k,), ``(x - mu_g) / sigma_g``; 1 for the absent token.
+    centre
+        float32 (g + 1,), ``mu_g / sigma_g``; -1 for the absent token.
     panel
         float32 (n_sources, g), 1 where the source measured the gene.
     hidden_indices, hidden_offsets
@@ -33,11 +33,16 @@ class Tokens:
     offsets: Tensor
     x: Tensor
     scaled: Tensor
-    nu: Tensor
+    centre: Tensor
     panel: Tensor
     source_ids: Tensor
     hidden_indices: Tensor | None = None
     hidden_offsets: Tensor | None = None
+
+    @property
+    def nu(self) -> Tensor:
+        """float32 (k,), ``(x - mu_g) / sigma_g``; 1 for the absent token."""
+        return self.scaled - self.centre[self.indices]
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -21,7 +21,7 @@ def _gene_sum(ctx: Any, grad_nd: Tensor) -> tuple[Tensor | None, ...]:
 
 
 def _masked_gene_sum(ctx: Any, grad_nd: Tensor) -> tuple[Tensor | None, ...]:
-    to_mask, to_values, _, _, to_table = ctx.needs_input_grad
+    to_mask, to_values, _, _, to_table, _ = ctx.needs_input_grad
     grad_mask, grad_values, grad_gd = library.masked_gene_sum_backward(
         grad_nd, *ctx.saved_tensors, to_mask, to_values, to_table
     )
@@ -31,6 +31,7 @@ def _masked_gene_sum(ctx: Any, grad_nd: Tensor) -> tuple[Tensor | None, ...]:
         None,
         None,
         grad_gd if to_table else None,
+        None,
     )
 
 

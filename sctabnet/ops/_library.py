@@ -48,14 +48,20 @@ def gene_sum_backward(
 
 @custom_op("sctabnet::masked_gene_sum", mutates_args=())
 def masked_gene_sum(
-    mask_k: Tensor, values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Tensor
+    mask_k: Tensor,
+    values_k: Tensor,
+    indices_k: Tensor,
+    offsets: Tensor,
+    table_gd: Tensor,
+    centre_g: Tensor | None,
 ) -> Tensor:
     """Sum weighted table rows per cell where the mask is not zero."""
-    kernels, args = _prepare(mask_k, values_k, indices_k, offsets, table_gd)
-    mask_k, values_k, indices_k, offsets, table_gd = args
+    kernels, args = _prepare(mask_k, values_k, indices_k, offsets, table_gd, centre_g)
+    mask_k, values_k, indices_k, offsets, table_gd, centre_g = args
     kept, offsets = kernels.keep_support(mask_k, offsets)
     mask_k, values_k, indices_k = _at(kept, mask_k, values_k, indices_k)
-    return kernels.gene_sum(mask_k * values_k, indices_k, offsets, table_gd)
+    weights_k = mask_k * _centred(values_k, indices_k, centre_g)
+    return kernels.gene_sum(weights_k, indices_k, offsets, table_gd)
 
 
 @custom_op("sctabnet::masked_gene_sum_backward", mutates_args=())
@@ -66,15 +72,17 @@ def masked_gene_sum_backward(
     indices_k: Tensor,
     offsets: Tensor,
     table_gd: Tensor,
+    centre_g: Tensor | None,
     to_mask: bool,
     to_values: bool,
     to_table: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients to mask, values and table; empty tensors where nobody asked."""
-    kernels, args = _prepare(grad_nd, mask_k, values_k, indices_k, offsets, table_gd)
-    grad_nd, mask_k, values_k, indices_k, offsets, table_gd = args
+    kernels, args = _prepare(grad_nd, mask_k, values_k, indices_k, offsets, table_gd, centre_g)
+    grad_nd, mask_k, values_k, indices_k, offsets, table_gd, centre_g = args
     kept, kept_offsets = kernels.keep_support(mask_k, offsets)
     mask, values, indices = _at(kept, mask_k, values_k, indices_k)
+    values = _centred(values, indices, centre_g)
     grad_mask, grad_values, grad_gd = (table_gd.new_empty(0) for _ in range(3))
     if to_mask or to_values:
         products = kernels.gene_dot(grad_nd, table_gd, None, indices, kept_offsets)
@@ -149,10 +157,10 @@ def segment_entropy_backward(grad_n: Tensor, mask_k: Tensor, offsets: Tensor) ->
 
 @custom_op("sctabnet::list_tokens", mutates_args=())
 def list_tokens(
-    x_k: Tensor, indices_k: Tensor, offsets: Tensor, mean_g: Tensor, std_g: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    x_k: Tensor, indices_k: Tensor, offsets: Tensor, std_g: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Scale each listed value by its gene and end every list with an absent token."""
-    kernels, args = _prepare(x_k, indices_k, offsets, mean_g, std_g)
+    kernels, args = _prepare(x_k, indices_k, offsets, std_g)
     return kernels.list_tokens(*args)
 
 
@@ -183,6 +191,10 @@ def _at(kept: Tensor, *tensors: Tensor) -> list[Tensor]:
     return [t if len(kept) == len(t) else t[kept] for t in tensors]
 
 
+def _centred(values_k: Tensor, indices_k: Tensor, centre_g: Tensor | None) -> Tensor:
+    return values_k if centre_g is None else values_k - centre_g[indices_k]
+
+
 @gene_sum.register_fake
 def _(values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Tensor) -> Tensor:
     return values_k.new_empty(offsets.shape[0] - 1, table_gd.shape[1])
@@ -203,7 +215,12 @@ def _(
 
 @masked_gene_sum.register_fake
 def _(
-    mask_k: Tensor, values_k: Tensor, indices_k: Tensor, offsets: Tensor, table_gd: Tensor
+    mask_k: Tensor,
+    values_k: Tensor,
+    indices_k: Tensor,
+    offsets: Tensor,
+    table_gd: Tensor,
+    centre_g: Tensor | None,
 ) -> Tensor:
     return mask_k.new_empty(offsets.shape[0] - 1, table_gd.shape[1])
 
@@ -216,6 +233,7 @@ def _(
     indices_k: Tensor,
     offsets: Tensor,
     table_gd: Tensor,
+    centre_g: Tensor | None,
     to_mask: bool,
     to_values: bool,
     to_table: bool,
@@ -265,11 +283,11 @@ def _(grad_n: Tensor, mask_k: Tensor, offsets: Tensor) -> Tensor:
 
 @list_tokens.register_fake
 def _(
-    x_k: Tensor, indices_k: Tensor, offsets: Tensor, mean_g: Tensor, std_g: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    x_k: Tensor, indices_k: Tensor, offsets: Tensor, std_g: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     n_tokens = x_k.shape[0] + offsets.shape[0] - 1
-    x, scaled, nu = (x_k.new_empty(n_tokens) for _ in range(3))
-    return indices_k.new_empty(n_tokens), torch.empty_like(offsets), x, scaled, nu
+    x, scaled = (x_k.new_empty(n_tokens) for _ in range(2))
+    return indices_k.new_empty(n_tokens), torch.empty_like(offsets), x, scaled
 
 
 @scale_rows.register_fake

@@ -9,8 +9,8 @@ from sctabnet.ops.backend import backend_for
 
 
 def list_tokens(
-    x_k: Tensor, indices_k: Tensor, offsets: Tensor, mean_g: Tensor, std_g: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    x_k: Tensor, indices_k: Tensor, offsets: Tensor, std_g: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Scale each listed value by its gene and end every list with an absent token.
 
     Parameters
@@ -21,14 +21,13 @@ def list_tokens(
         (k,) int32 or int64 gene ids.
     offsets
         (n + 1,) int64, ascending from 0 to k.
-    mean_g, std_g
-        (g,) float32 centre and scale per gene.
+    std_g
+        (g,) float32 scale per gene.
 
     Returns
     -------
     Of the longer lists, with ``t = k + n``: the indices (t,), int32, the absent token being gene g;
-    the offsets (n + 1,); x (t,), 0 for the absent token; ``x / std`` (t,), 0;
-    ``(x - mean) / std`` (t,), 1.
+    the offsets (n + 1,); x (t,) and ``x / std`` (t,), both 0 for the absent token.
 
     Raises
     ------
@@ -41,7 +40,7 @@ def list_tokens(
     --------
     >>> import torch
     >>> one = torch.ones(1)
-    >>> indices, *_ = list_tokens(one, torch.tensor([0]), torch.tensor([0, 1, 1]), one, one)
+    >>> indices, *_ = list_tokens(one, torch.tensor([0]), torch.tensor([0, 1, 1]), one)
     >>> indices
     tensor([0, 1, 1], dtype=torch.int32)
     """
@@ -50,6 +49,6 @@ def list_tokens(
     indices_k = narrow(indices_k)
     # one pass saves ten on the CPU; a GPU hides them, and gradients to x are for explanations
     if backend_for(x_k) != "numba" or x_k.requires_grad:
-        check_indices(indices_k, len(mean_g))
-        return _torch.list_tokens(x_k, indices_k, offsets, mean_g, std_g)
-    return _library.list_tokens(x_k, indices_k, offsets, mean_g, std_g)
+        check_indices(indices_k, len(std_g))
+        return _torch.list_tokens(x_k, indices_k, offsets, std_g)
+    return _library.list_tokens(x_k, indices_k, offsets, std_g)

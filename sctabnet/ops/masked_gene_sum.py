@@ -15,6 +15,7 @@ def masked_gene_sum(
     indices_k: Tensor,
     offsets: Tensor,
     table_gd: Tensor,
+    centre_g: Tensor | None = None,
 ) -> Tensor:
     """Sum each cell's attended gene embeddings, at the cost of the mask's support.
 
@@ -35,6 +36,9 @@ def masked_gene_sum(
         (n + 1,) int64, ascending from 0 to k.
     table_gd
         (g, d) float embeddings; gets a gradient.
+    centre_g
+        (g,) float, taken off each listed value of gene g, or None; gets no gradient. Values less
+        their centre need not exist for what no mask keeps.
 
     Returns
     -------
@@ -62,5 +66,5 @@ def masked_gene_sum(
     mask_k, values_k = mask_k.to(dtype), values_k.to(dtype)
     if backend_for(values_k) == "torch":
         check_indices(indices_k, len(table_gd))
-        return _torch.masked_gene_sum(mask_k, values_k, indices_k, offsets, table_gd)
-    return _library.masked_gene_sum(mask_k, values_k, indices_k, offsets, table_gd)
+        return _torch.masked_gene_sum(mask_k, values_k, indices_k, offsets, table_gd, centre_g)
+    return _library.masked_gene_sum(mask_k, values_k, indices_k, offsets, table_gd, centre_g)

@@ -28,7 +28,8 @@ def tokens(x_ng, panel):
     rows, genes = x_ng.nonzero(as_tuple=True)
     offsets = torch.nn.functional.pad(torch.bincount(rows, minlength=6).cumsum(0), (1, 0))
     x = x_ng[rows, genes]
-    return Tokens(genes, offsets, x, x, x, panel.bool(), torch.arange(6) % 2)
+    centre = torch.zeros(N_GENES + 1)
+    return Tokens(genes, offsets, x, x, centre, panel.bool(), torch.arange(6) % 2)
 
 
 def head_of(**options):

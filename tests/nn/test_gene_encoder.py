@@ -155,6 +155,8 @@ def test_bad_choices_are_named(options, message):
         GeneEncoder.Config(**options)
 
 
+# torch's own tracer instantiates the class that it warns not to instantiate
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.parametrize("ghost_size", [0, 6])
 def test_compiles_into_one_graph(minibatch_of, counts_ng, ghost_size):
     encoder = encoder_of(ghost_size=ghost_size).train()

@@ -10,18 +10,26 @@ from tests.ops.ragged import lists, random_lists
 
 
 @settings(deadline=None)  # the first call compiles
-@given(lists=lists(), keep=st.sampled_from([0, 0.3, 1]), name=st.sampled_from(["torch", "numba"]))
-def test_equals_gene_sum_on_the_support(lists, keep, name):
+@given(
+    lists=lists(),
+    keep=st.sampled_from([0, 0.3, 1]),
+    name=st.sampled_from(["torch", "numba"]),
+    is_centred=st.booleans(),
+)
+def test_equals_gene_sum_on_the_support(lists, keep, name, is_centred):
     indices, offsets, n_genes = lists
     generator = torch.Generator().manual_seed(0)
     mask, values = torch.rand(2, len(indices), generator=generator, dtype=torch.float64)
     mask = (mask * (torch.rand(len(mask), generator=generator) < keep)).requires_grad_()
     values.requires_grad_()
     table = torch.randn(n_genes, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    centre = torch.randn(n_genes, generator=generator, dtype=torch.float64)
     with set_backend(name):
-        out = masked_gene_sum(mask, values, indices, offsets, table)
+        given_centre = centre if is_centred else None
+        out = masked_gene_sum(mask, values, indices, offsets, table, given_centre)
         ours = torch.autograd.grad(out.square().sum(), (mask, values, table))
-    expected = gene_sum(mask * values, indices, offsets, table)
+    less = values - centre[indices] if is_centred else values
+    expected = gene_sum(mask * less, indices, offsets, table)
     theirs = torch.autograd.grad(expected.square().sum(), (mask, values, table))
     torch.testing.assert_close(out, expected)
     torch.testing.assert_close(ours[0], theirs[0] * (mask != 0))

@@ -17,7 +17,8 @@ def _view(lists: list[list[int]]) -> Tokens:
     indices = torch.tensor([gene for genes in lists for gene in [*genes, N_GENES]])
     offsets = torch.tensor([0, *np.cumsum([len(genes) + 1 for genes in lists])])
     x = torch.ones(len(indices))
-    return Tokens(indices, offsets, x, x, x, torch.ones(1, N_GENES), torch.zeros(len(lists)))
+    panel, sources = torch.ones(1, N_GENES), torch.zeros(len(lists))
+    return Tokens(indices, offsets, x, x, torch.zeros(N_GENES + 1), panel, sources)
 
 
 def test_equals_scipy_on_the_shared_genes(rng):

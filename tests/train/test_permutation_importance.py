@@ -26,7 +26,7 @@ def _random_cells(seed: int, n: int = 9, g: int = 7, d: int = 3):
         offsets=torch.from_numpy(offsets),
         x=torch.from_numpy(values),
         scaled=torch.from_numpy(values),
-        nu=torch.from_numpy(values),
+        centre=torch.zeros(g + 1),
         panel=torch.from_numpy(panel.astype(float)),
         source_ids=torch.from_numpy(sources),
     )

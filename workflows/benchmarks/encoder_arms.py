@@ -75,7 +75,7 @@ class GeneTokens(nn.Module):
             encoder = self.encoder
             tokens = tokenise(minibatch, normalise(minibatch), encoder.mean, encoder.std)
             encoded = encoder(tokens)
-        support = float((encoded.masks[0].detach() > 0).sum()) / len(minibatch)
+        support = int(torch.count_nonzero(encoded.masks[0].detach())) / len(minibatch)
         return self.head(encoded.embedding), encoded.sparsity, support
 
     @torch.no_grad()

@@ -7,18 +7,16 @@ from sctabnet.ops._torch.row_index import row_index
 
 
 def list_tokens(
-    x_k: Tensor, indices_k: Tensor, offsets: Tensor, mean_g: Tensor, std_g: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    x_k: Tensor, indices_k: Tensor, offsets: Tensor, std_g: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Write every list, scaled, into a longer one; what no gene fills is the absent token."""
     position_k = torch.arange(len(x_k), device=x_k.device) + row_index(offsets, len(x_k))
     n_tokens = len(x_k) + len(offsets) - 1
-    std_k = std_g[indices_k]
-    indices = indices_k.new_full((n_tokens,), len(mean_g)).index_copy(0, position_k, indices_k)
+    indices = indices_k.new_full((n_tokens,), len(std_g)).index_copy(0, position_k, indices_k)
     zeros = x_k.new_zeros(n_tokens)
     return (
         indices,
         offsets + torch.arange(len(offsets), device=x_k.device),
         zeros.index_copy(0, position_k, x_k),
-        zeros.index_copy(0, position_k, x_k / std_k),
-        torch.ones_like(zeros).index_copy(0, position_k, (x_k - mean_g[indices_k]) / std_k),
+        zeros.index_copy(0, position_k, x_k / std_g[indices_k]),
     )

@@ -13,10 +13,14 @@ def masked_gene_sum(
     indices_k: Tensor,
     offsets: Tensor,
     table_gd: Tensor,
+    centre_g: Tensor | None,
 ) -> Tensor:
     """Shorten the lists to the mask's support and sum those rows."""
     kept = mask_k.detach().nonzero()[:, 0]
     rows = row_index(offsets, len(mask_k))[kept]
     counts = torch.bincount(rows, minlength=len(offsets) - 1)
     kept_offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    return gene_sum(mask_k[kept] * values_k[kept], indices_k[kept], kept_offsets, table_gd)
+    values, indices = values_k[kept], indices_k[kept]
+    if centre_g is not None:
+        values = values - centre_g[indices]
+    return gene_sum(mask_k[kept] * values, indices, kept_offsets, table_gd)
