@@ -19,13 +19,11 @@ from sctabnet.nn.program_attention import ProgramAttention, Programs
 from sctabnet.nn.step_mixer import StepMixer
 from sctabnet.nn.tokens import Tokens
 from sctabnet.ops import (
+    attend,
     centred_gene_sum,
     gene_dot,
     gene_sum,
-    masked_gene_sum,
-    ragged_entmax,
     row_index,
-    segment_entropy,
 )
 
 N_AXES = 50  # of variation that are kept of some cells
@@ -209,19 +207,20 @@ class GeneEncoder(nn.Module):
             logits = gene_dot(query, keys, indices, offsets, bias)
             if prior is not None:
                 logits = prior * logits
-            mask = ragged_entmax(logits, offsets, alpha)
-            del logits  # one of the largest tensors
             if hold_masks:
-                mask = mask.detach()
+                logits = logits.detach()
+            mask, attended, entropy = attend(
+                logits, tokens.scaled, indices, offsets, table, tokens.centre, alpha=alpha
+            )
+            del logits  # one of the largest tensors
             if step + 1 < config.n_steps:
                 relaxed = config.gamma - mask
                 prior = relaxed if prior is None else prior * relaxed
-            attended = masked_gene_sum(mask, tokens.scaled, indices, offsets, table, tokens.centre)
             out = self.transformers[step + 1](attended + shift, weights_n)
             decisions.append(torch.relu(out[:, : config.n_d]))
             attention = out[:, config.n_d :].contiguous()
             masks.append(mask)
-            entropies.append(segment_entropy(mask, offsets))
+            entropies.append(entropy)
         contributions = torch.stack([d.sum(1) for d in decisions], 1)
         total = contributions.sum(1, keepdim=True)
         uniform = torch.full_like(contributions, 1 / config.n_steps)

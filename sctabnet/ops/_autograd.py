@@ -20,17 +20,26 @@ def _gene_sum(ctx: Any, grad_nd: Tensor) -> tuple[Tensor | None, ...]:
     return grad_k if to_values else None, None, None, grad_gd if to_table else None
 
 
-def _masked_gene_sum(ctx: Any, grad_nd: Tensor) -> tuple[Tensor | None, ...]:
-    to_mask, to_values, _, _, to_table, _ = ctx.needs_input_grad
-    grad_mask, grad_values, grad_gd = library.masked_gene_sum_backward(
-        grad_nd, *ctx.saved_tensors, to_mask, to_values, to_table
+def _save_attend(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    _, *lists, ctx.alpha = inputs
+    ctx.save_for_backward(output[0], *lists)
+    ctx.set_materialize_grads(False)
+
+
+def _attend(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+    to_logits, to_values, _, _, to_table, *_ = ctx.needs_input_grad
+    if grads[1] is None:  # nobody used the sum, which alone depends on values and table
+        to_values = to_table = False
+    grad_logits, grad_values, grad_gd = library.attend_backward(
+        *grads, *ctx.saved_tensors, ctx.alpha, to_logits, to_values, to_table
     )
     return (
-        grad_mask if to_mask else None,
+        grad_logits if to_logits else None,
         grad_values if to_values else None,
         None,
         None,
         grad_gd if to_table else None,
+        None,
         None,
     )
 
@@ -55,23 +64,17 @@ def _entmax(ctx: Any, grad_k: Tensor) -> tuple[Tensor | None, ...]:
     return library.ragged_entmax_backward(grad_k, *ctx.saved_tensors, ctx.alpha), None, None
 
 
-def _entropy(ctx: Any, grad_n: Tensor) -> tuple[Tensor | None, ...]:
-    return library.segment_entropy_backward(grad_n, *ctx.saved_tensors), None
-
-
 library.gene_sum.register_autograd(_gene_sum, setup_context=_save_inputs)
-library.masked_gene_sum.register_autograd(_masked_gene_sum, setup_context=_save_inputs)
+library.attend.register_autograd(_attend, setup_context=_save_attend)
 library.gene_dot.register_autograd(_gene_dot, setup_context=_save_gene_dot)
 library.ragged_entmax.register_autograd(_entmax, setup_context=_save_entmax)
-library.segment_entropy.register_autograd(_entropy, setup_context=_save_inputs)
 
 # Sums over thousands of genes and entmax's threshold keep float32 inside autocast regions.
 for _operator in (
     library.gene_sum,
-    library.masked_gene_sum,
+    library.attend,
     library.gene_dot,
     library.ragged_entmax,
-    library.segment_entropy,
 ):
     for _device in ("cpu", "cuda"):
         _operator.register_autocast(_device, torch.float32)

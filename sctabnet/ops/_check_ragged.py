@@ -144,3 +144,12 @@ def _require(good: Tensor, error: type[Exception], message: Callable[[], str]) -
         torch._assert_async(good)
     elif not bool(good):
         raise error(message())
+
+
+def check_alpha(alpha: float) -> None:
+    """Raise ValueError unless entmax has a kernel for this exponent."""
+    if alpha not in (1, 1.5, 2):
+        raise ValueError(
+            f"This alpha has no exact kernel. Found {alpha!r}. "
+            "Choose 1 (softmax), 1.5 (entmax) or 2 (sparsemax)."
+        )

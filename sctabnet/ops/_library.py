@@ -46,53 +46,71 @@ def gene_sum_backward(
     return grad_k, grad_gd.to(table_gd.dtype)
 
 
-@custom_op("sctabnet::masked_gene_sum", mutates_args=())
-def masked_gene_sum(
+@custom_op("sctabnet::attend", mutates_args=())
+def attend(
+    logits_k: Tensor,
+    values_k: Tensor,
+    indices_k: Tensor,
+    offsets: Tensor,
+    table_gd: Tensor,
+    centre_g: Tensor | None,
+    alpha: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the mask, the sum of weighted table rows where it is not zero, and its entropy."""
+    kernels, args = _prepare(logits_k, values_k, indices_k, offsets, table_gd, centre_g)
+    logits_k, values_k, indices_k, offsets, table_gd, centre_g = args
+    mask_k = kernels.ragged_entmax(logits_k, offsets, alpha)
+    kept, kept_offsets = kernels.keep_support(mask_k, offsets)
+    mask, values, indices = _at(kept, mask_k, values_k, indices_k)
+    weights = mask * _centred(values, indices, centre_g)
+    sum_nd = kernels.gene_sum(weights, indices, kept_offsets, table_gd)
+    return mask_k, sum_nd, kernels.segment_entropy(mask, kept_offsets)
+
+
+@custom_op("sctabnet::attend_backward", mutates_args=())
+def attend_backward(
+    grad_k: Tensor | None,
+    grad_nd: Tensor | None,
+    grad_n: Tensor | None,
     mask_k: Tensor,
     values_k: Tensor,
     indices_k: Tensor,
     offsets: Tensor,
     table_gd: Tensor,
     centre_g: Tensor | None,
-) -> Tensor:
-    """Sum weighted table rows per cell where the mask is not zero."""
-    kernels, args = _prepare(mask_k, values_k, indices_k, offsets, table_gd, centre_g)
-    mask_k, values_k, indices_k, offsets, table_gd, centre_g = args
-    kept, offsets = kernels.keep_support(mask_k, offsets)
-    mask_k, values_k, indices_k = _at(kept, mask_k, values_k, indices_k)
-    weights_k = mask_k * _centred(values_k, indices_k, centre_g)
-    return kernels.gene_sum(weights_k, indices_k, offsets, table_gd)
-
-
-@custom_op("sctabnet::masked_gene_sum_backward", mutates_args=())
-def masked_gene_sum_backward(
-    grad_nd: Tensor,
-    mask_k: Tensor,
-    values_k: Tensor,
-    indices_k: Tensor,
-    offsets: Tensor,
-    table_gd: Tensor,
-    centre_g: Tensor | None,
-    to_mask: bool,
+    alpha: float,
+    to_logits: bool,
     to_values: bool,
     to_table: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradients to mask, values and table; empty tensors where nobody asked."""
-    kernels, args = _prepare(grad_nd, mask_k, values_k, indices_k, offsets, table_gd, centre_g)
-    grad_nd, mask_k, values_k, indices_k, offsets, table_gd, centre_g = args
+    """Return the gradients to logits, values and table; empty tensors where nobody asked.
+
+    Everything is computed on the mask's support: the gradient of entmax is zero elsewhere.
+    """
+    kernels, args = _prepare(mask_k, values_k, indices_k, offsets, table_gd, centre_g)
+    mask_k, values_k, indices_k, offsets, table_gd, centre_g = args
     kept, kept_offsets = kernels.keep_support(mask_k, offsets)
     mask, values, indices = _at(kept, mask_k, values_k, indices_k)
     values = _centred(values, indices, centre_g)
-    grad_mask, grad_values, grad_gd = (table_gd.new_empty(0) for _ in range(3))
-    if to_mask or to_values:
+    grad_logits, grad_values, grad_gd = (table_gd.new_empty(0) for _ in range(3))
+    grad = torch.zeros_like(mask)
+    if grad_nd is not None:
+        grad_nd = grad_nd.contiguous()
         products = kernels.gene_dot(grad_nd, table_gd, None, indices, kept_offsets)
-        if to_mask:
-            grad_mask = torch.zeros_like(mask_k).index_copy_(0, kept, products * values)
+        grad += products * values
         if to_values:
             grad_values = torch.zeros_like(values_k).index_copy_(0, kept, products * mask)
-    if to_table:
-        grad_gd = kernels.table_grad(mask * values, indices, kept_offsets, grad_nd, len(table_gd))
-    return grad_mask, grad_values, grad_gd.to(table_gd.dtype)
+        if to_table:
+            weights = mask * values
+            grad_gd = kernels.table_grad(weights, indices, kept_offsets, grad_nd, len(table_gd))
+    if to_logits:
+        if grad_n is not None:
+            grad += kernels.segment_entropy_grad(grad_n.contiguous(), mask, kept_offsets)
+        if grad_k is not None:
+            grad += grad_k if len(kept) == len(grad_k) else grad_k[kept]
+        grad = kernels.ragged_entmax_grad(mask, grad, kept_offsets, alpha)
+        grad_logits = torch.zeros_like(mask_k).index_copy_(0, kept, grad)
+    return grad_logits, grad_values, grad_gd.to(table_gd.dtype)
 
 
 @custom_op("sctabnet::gene_dot", mutates_args=())
@@ -139,20 +157,6 @@ def ragged_entmax_backward(grad_k: Tensor, mask_k: Tensor, offsets: Tensor, alph
     """Return the gradient to the logits."""
     kernels, (grad_k, mask_k, offsets) = _prepare(grad_k, mask_k, offsets)
     return kernels.ragged_entmax_grad(mask_k, grad_k, offsets, alpha)
-
-
-@custom_op("sctabnet::segment_entropy", mutates_args=())
-def segment_entropy(mask_k: Tensor, offsets: Tensor) -> Tensor:
-    """Return the entropy of each row of a mask."""
-    kernels, args = _prepare(mask_k, offsets)
-    return kernels.segment_entropy(*args)
-
-
-@custom_op("sctabnet::segment_entropy_backward", mutates_args=())
-def segment_entropy_backward(grad_n: Tensor, mask_k: Tensor, offsets: Tensor) -> Tensor:
-    """Return the gradient to the mask, on its support."""
-    kernels, args = _prepare(grad_n, mask_k, offsets)
-    return kernels.segment_entropy_grad(*args)
 
 
 @custom_op("sctabnet::list_tokens", mutates_args=())
@@ -213,32 +217,38 @@ def _(
     return _empty(values_k, to_values), _empty(table_gd, to_table)
 
 
-@masked_gene_sum.register_fake
+@attend.register_fake
 def _(
+    logits_k: Tensor,
+    values_k: Tensor,
+    indices_k: Tensor,
+    offsets: Tensor,
+    table_gd: Tensor,
+    centre_g: Tensor | None,
+    alpha: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    n = offsets.shape[0] - 1
+    sum_nd = logits_k.new_empty(n, table_gd.shape[1])
+    return torch.empty_like(logits_k), sum_nd, logits_k.new_empty(n)
+
+
+@attend_backward.register_fake
+def _(
+    grad_k: Tensor | None,
+    grad_nd: Tensor | None,
+    grad_n: Tensor | None,
     mask_k: Tensor,
     values_k: Tensor,
     indices_k: Tensor,
     offsets: Tensor,
     table_gd: Tensor,
     centre_g: Tensor | None,
-) -> Tensor:
-    return mask_k.new_empty(offsets.shape[0] - 1, table_gd.shape[1])
-
-
-@masked_gene_sum_backward.register_fake
-def _(
-    grad_nd: Tensor,
-    mask_k: Tensor,
-    values_k: Tensor,
-    indices_k: Tensor,
-    offsets: Tensor,
-    table_gd: Tensor,
-    centre_g: Tensor | None,
-    to_mask: bool,
+    alpha: float,
+    to_logits: bool,
     to_values: bool,
     to_table: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    return _empty(mask_k, to_mask), _empty(values_k, to_values), _empty(table_gd, to_table)
+    return _empty(mask_k, to_logits), _empty(values_k, to_values), _empty(table_gd, to_table)
 
 
 @gene_dot.register_fake
@@ -268,16 +278,6 @@ def _(logits_k: Tensor, offsets: Tensor, alpha: float) -> Tensor:
 
 @ragged_entmax_backward.register_fake
 def _(grad_k: Tensor, mask_k: Tensor, offsets: Tensor, alpha: float) -> Tensor:
-    return torch.empty_like(mask_k)
-
-
-@segment_entropy.register_fake
-def _(mask_k: Tensor, offsets: Tensor) -> Tensor:
-    return mask_k.new_empty(offsets.shape[0] - 1)
-
-
-@segment_entropy_backward.register_fake
-def _(grad_n: Tensor, mask_k: Tensor, offsets: Tensor) -> Tensor:
     return torch.empty_like(mask_k)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from sctabnet.ops import _library, _torch
-from sctabnet.ops._check_ragged import check_lists, check_offsets
+from sctabnet.ops._check_ragged import check_alpha, check_lists, check_offsets
 from sctabnet.ops._wide import wide
 from sctabnet.ops.backend import backend_for
 
@@ -40,11 +40,7 @@ def ragged_entmax(logits_k: Tensor, offsets: Tensor, alpha: float) -> Tensor:
     >>> ragged_entmax(torch.tensor([1.0, 0.5, -3.0, 7.0]), torch.tensor([0, 3, 4]), 2)
     tensor([0.7500, 0.2500, 0.0000, 1.0000])
     """
-    if alpha not in (1, 1.5, 2):
-        raise ValueError(
-            f"This alpha has no exact kernel. Found {alpha!r}. "
-            "Choose 1 (softmax), 1.5 (entmax) or 2 (sparsemax)."
-        )
+    check_alpha(alpha)
     check_lists(offsets, len(logits_k), logits_k=logits_k)
     check_offsets(offsets, len(logits_k))
     logits_k = logits_k.to(wide(logits_k))

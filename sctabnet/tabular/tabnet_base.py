@@ -49,7 +49,7 @@ class TabNetBase(BaseEstimator):
     """Gated linear units whose linear map all steps share."""
     n_independent: int = 1
     """Gated linear units of each step's own."""
-    mask: MaskName = "entmax15"
+    mask: MaskName = "softmax"
     """Mask activation: "sparsemax", "entmax15" or "softmax"."""
     categorical_features: str | Sequence[int | str] = "auto"
     """Names or positions of categorical columns; "auto" takes a data frame's text columns."""

@@ -5,11 +5,9 @@ import torch
 
 from sctabnet.ops import (
     _library,
+    attend,
     gene_dot,
     gene_sum,
-    masked_gene_sum,
-    ragged_entmax,
-    segment_entropy,
 )
 from tests.ops.ragged import random_lists
 
@@ -25,11 +23,11 @@ def operands():
     return values, table, keys, query, bias
 
 
-def attend(values, table, keys, query, bias):
+def step(values, table, keys, query, bias):
     query = query + gene_sum(values, INDICES, OFFSETS, table)
-    mask = ragged_entmax(gene_dot(query, keys, INDICES, OFFSETS, bias), OFFSETS, 1.5)
-    attended = masked_gene_sum(mask, values, INDICES, OFFSETS, table)
-    return attended.square().sum() + segment_entropy(mask, OFFSETS).sum()
+    logits = gene_dot(query, keys, INDICES, OFFSETS, bias)
+    mask, total, entropy = attend(logits, values, INDICES, OFFSETS, table, alpha=1.5)
+    return total.square().sum() + entropy.sum() + mask.square().sum()
 
 
 def test_operators_keep_the_rules_of_torch_library():
@@ -37,10 +35,9 @@ def test_operators_keep_the_rules_of_torch_library():
     mask = torch.rand(10, requires_grad=True)
     for operator, args in [
         (_library.gene_sum, (values, INDICES, OFFSETS, table)),
-        (_library.masked_gene_sum, (mask, values, INDICES, OFFSETS, table, torch.ones(7))),
+        (_library.attend, (mask, values, INDICES, OFFSETS, table, torch.ones(7), 1.5)),
         (_library.gene_dot, (query, keys, bias, INDICES, OFFSETS)),
         (_library.ragged_entmax, (mask, OFFSETS, 1.5)),
-        (_library.segment_entropy, (mask, OFFSETS)),
         (_library.list_tokens, (values, INDICES, OFFSETS, torch.ones(7))),
     ]:
         torch.library.opcheck(operator, args)
@@ -48,9 +45,9 @@ def test_operators_keep_the_rules_of_torch_library():
 
 def test_compiles_into_one_graph():
     args = operands()
-    expected = attend(*args)
+    expected = step(*args)
     theirs = torch.autograd.grad(expected, args[1:])
-    compiled = torch.compile(attend, backend="aot_eager", fullgraph=True)
+    compiled = torch.compile(step, backend="aot_eager", fullgraph=True)
     found = compiled(*args)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(torch.autograd.grad(found, args[1:]), theirs)
