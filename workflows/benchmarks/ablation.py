@@ -192,10 +192,10 @@ def write(table: pd.DataFrame, options: argparse.Namespace, skipped: list[str]) 
                 f"{mean['ece']:.3f} | "
                 f"{mean['seconds']:.1f} | {mean['peak_mb']:.0f} | {mean['stability']:.2f} |"
             )
-        for what, mean, error in ("model", whole, whole_error), ("TabNet term", term, term_error):
-            better = [a for a in arms if mean[a] > 2 * error[a] and a != "default"]
-            better_by = "Better than the default by two standard errors"
-            lines += ["", f"{better_by}, {what}: {', '.join(better) or 'none'}."]
+        for what, score in ("model", "macro_f1"), ("TabNet term", "tabnet_f1"):
+            better, worse = _beyond_chance(part, score)
+            lines += ["", f"{what}: better than the default {better}; worse {worse}."]
+        lines += ["", "(Paired t-test over splits and seeds, p below .05 / the number of arms.)"]
         lines.append("")
         ax.errorbar(term[arms], arms, xerr=2 * term_error[arms], fmt="o", color="black")
         ax.axvline(0, color="grey", linewidth=0.8)
@@ -222,6 +222,20 @@ def _less_default(part: pd.DataFrame, score: str) -> tuple[pd.Series, pd.Series]
     scores = part.pivot_table(index=["split", "seed"], columns="arm", values=score)
     difference = scores.sub(scores["default"], axis=0)
     return difference.mean(), difference.std(ddof=1) / np.sqrt(difference.count())
+
+
+def _beyond_chance(part: pd.DataFrame, score: str) -> list[str]:
+    """Name the arms that are better and those that are worse, beyond what many arms explain."""
+    from scipy.stats import ttest_rel
+
+    scores = part.pivot_table(index=["split", "seed"], columns="arm", values=score).dropna()
+    others = scores.drop(columns="default")
+    named = []
+    for side in ("greater", "less"):
+        p_value = ttest_rel(others, scores[["default"]], alternative=side).pvalue
+        found = others.columns[p_value < 0.05 / max(1, others.shape[1])]
+        named.append(", ".join(found) or "none")
+    return named
 
 
 def _what(options: argparse.Namespace) -> str:

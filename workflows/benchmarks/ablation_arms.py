@@ -33,7 +33,7 @@ CELLS: dict[str, dict] = {
 }
 TABLES: dict[str, dict] = {
     "default": {},
-    "softmax masks": {"mask": "softmax"},
+    "entmax masks": {"mask": "entmax15"},
     "sparsemax masks": {"mask": "sparsemax"},
     "1 step": {"n_steps": 1},
     "5 steps": {"n_steps": 5},

@@ -6,14 +6,14 @@ Five tables that need no download. Every arm gets the same 75 % of the rows and 
 other 25 % (stratified for classes): accuracy, or R2 for the regression table. pytorch-tabnet gets
 standardised columns, minibatches small enough for its `drop_last=True` to train at all, and a fifth
 of its training rows for early stopping (its documented way to choose the number of epochs):
-"pytorch-tabnet" with its own defaults otherwise, "pytorch-tabnet, our sizes" with the sizes, mask,
-learning rate, minibatch, epochs and training rows of ours and no stopping. The latter is the same
-network given the same number of passes, so its seconds compare the two implementations alone.
+"pytorch-tabnet" with its own defaults otherwise, "pytorch-tabnet, our sizes" with the sizes,
+learning rate, minibatch, epochs and training rows of ours, no stopping, and entmax masks, since it
+has no softmax. It makes the same number of passes, so its seconds compare the implementations.
 
 Prints and writes one table per data set and arm: mean score, its standard deviation over seeds, and
 CPU seconds of one fit on one thread (not wall time, so that a busy machine counts less).
-The defaults of the estimators were chosen on splits 0 to 2 of four of these tables; the splits here
-start at 100.
+The defaults of the estimators were chosen on splits 0 to 2 of four of these tables, their softmax
+masks on splits 0 to 9 of all five; the splits here start at 100.
 """
 
 from __future__ import annotations
