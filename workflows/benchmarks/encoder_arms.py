@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -62,9 +63,9 @@ def counts_minibatch(
 class GeneTokens(nn.Module):
     """The gene-token encoder and a linear head, from a minibatch of counts."""
 
-    def __init__(self, n_genes: int, n_steps: int, backend: str) -> None:
+    def __init__(self, n_genes: int, n_steps: int, backend: str, **parts: object) -> None:
         super().__init__()
-        config = GeneEncoder.Config(mask="entmax15", n_steps=n_steps, **SHAPE)
+        config = GeneEncoder.Config(**({"mask": "entmax15", "n_steps": n_steps} | SHAPE | parts))
         self.encoder = GeneEncoder(torch.arange(n_genes), config)
         self.head = nn.Linear(SHAPE["n_d"], N_LABELS)
         self.backend = backend
@@ -73,7 +74,10 @@ class GeneTokens(nn.Module):
         """Return logits, sparsity loss and mean support."""
         with set_backend(self.backend):
             encoder = self.encoder
-            tokens = tokenise(minibatch, normalise(minibatch), encoder.mean, encoder.std)
+            tokens = tokenise(
+                minibatch, normalise(minibatch), encoder.mean, encoder.std,
+                support=encoder.config.support,
+            )  # fmt: skip
             encoded = encoder(tokens)
         support = int(torch.count_nonzero(encoded.masks[0].detach())) / len(minibatch)
         return self.head(encoded.embedding), encoded.sparsity, support
@@ -151,6 +155,20 @@ ARMS: dict[str, Callable[[int, int], nn.Module]] = {
     "pytorch-tabnet": lambda g, s: PytorchTabNet(g, s, group_product=True),
 }
 BASE = "gene tokens"
+PARTS: dict[str, dict[str, object]] = {
+    "softmax masks": {"mask": "softmax"},
+    "sparsemax masks": {"mask": "sparsemax"},
+    "panel support": {"support": "panel"},
+    "one key per gene": {"shared_keys": True},
+    "no ghost batches": {"ghost_size": 0},
+    "8 programs, 1 layer": {"n_programs": 8},
+    "8 programs, 2 layers": {"n_programs": 8, "program_layers": 2},
+    "channel attention": {"steps": "channel_attention"},
+    "squeeze-excite": {"steps": "squeeze_excite"},
+    "multi-head channels": {"steps": "multi_head"},
+}
+for _name, _parts in PARTS.items():
+    ARMS[_name] = partial(GeneTokens, backend="auto", **_parts)  # type: ignore[arg-type]
 
 
 class Arm:

@@ -2,6 +2,7 @@
 
     python workflows/benchmarks/encoder_speed.py ratios
     python workflows/benchmarks/encoder_speed.py widths
+    python workflows/benchmarks/encoder_speed.py parts --steps 3
     python workflows/benchmarks/encoder_speed.py support DATA.h5ad --labels-key cell_type
 
 All arms have scTab's shape: n_d 128, n_a 64, 3 shared and 5 step-wise GLU layers, entmax, one step
@@ -25,15 +26,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from encoder_arms import ARMS, BASE, Arm, simulate, trained_support
+from encoder_arms import ARMS, BASE, PARTS, Arm, simulate, trained_support
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    """Parse the arguments and run one of the three jobs."""
+    """Parse the arguments and run one of the jobs."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("job", choices=["ratios", "widths", "support", "one"])
+    parser.add_argument("job", choices=["ratios", "widths", "parts", "support", "one"])
     parser.add_argument("data", nargs="?", help="h5ad with labels, for `support`")
     parser.add_argument("--labels-key", default="cell_type")
     parser.add_argument("--cells", type=int, default=2048)
@@ -64,8 +65,13 @@ def timed(function: Callable[[], None]) -> tuple[float, float]:
 
 def run(options: argparse.Namespace) -> None:
     """Time all arms in turn, print and write one row per arm, width and job."""
-    widths = options.genes or ([19331] if options.job == "ratios" else [1000, 5000, 19331, 60000])
-    names = options.arms or (list(ARMS) if options.job == "ratios" else [BASE, "dense"])
+    widths = options.genes or ([1000, 5000, 19331, 60000] if options.job == "widths" else [19331])
+    by_job = {
+        "ratios": [name for name in ARMS if name not in PARTS],
+        "widths": [BASE, "dense"],
+        "parts": [BASE, *PARTS],
+    }
+    names = options.arms or by_job[options.job]
     rows = []
     for n_genes in widths:
         for n_expressed in (e for e in options.expressed if e <= n_genes // 2):
