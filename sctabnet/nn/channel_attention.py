@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class ChannelAttention(nn.Module):
@@ -52,17 +53,22 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x_ncs: Tensor) -> Tensor:
         """Return (n, c, s)."""
-        weights_nhcc = self.weights(x_ncs)
         value_nhcf = self._heads(self.value(x_ncs))
-        mixed: Tensor = (weights_nhcc @ value_nhcf).transpose(1, 2).flatten(2)
-        out: Tensor = self.out(mixed)
+        if x_ncs.is_cpu:  # a third of the time, no maps; on CUDA its gradient has no fixed order
+            mixed_nhcf = F.scaled_dot_product_attention(*self._queries_keys(x_ncs), value_nhcf)
+        else:
+            mixed_nhcf = self.weights(x_ncs) @ value_nhcf
+        out: Tensor = self.out(mixed_nhcf.transpose(1, 2).flatten(2))
         return out
 
     def weights(self, x_ncs: Tensor) -> Tensor:
         """Return the attention maps (n, h, c, c); each row sums to 1."""
-        placed = x_ncs + self.address
-        query_nhcf, key_nhcf = self._heads(self.query(placed)), self._heads(self.key(placed))
+        query_nhcf, key_nhcf = self._queries_keys(x_ncs)
         return torch.softmax(query_nhcf @ key_nhcf.transpose(2, 3) * self.FEATURES**-0.5, 3)
+
+    def _queries_keys(self, x_ncs: Tensor) -> tuple[Tensor, Tensor]:
+        placed = x_ncs + self.address
+        return self._heads(self.query(placed)), self._heads(self.key(placed))
 
     def _heads(self, x_ncw: Tensor) -> Tensor:
         return x_ncw.unflatten(2, (self.n_heads, self.FEATURES)).transpose(1, 2)

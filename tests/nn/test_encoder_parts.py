@@ -147,6 +147,7 @@ def test_channel_attention_and_squeeze_excite_equal_their_formulae():
     logits = attention.query(placed) @ attention.key(placed).transpose(1, 2) / 8**0.5
     expected = attention.out(torch.softmax(logits, 2) @ attention.value(x_ncs))
     torch.testing.assert_close(attention(x_ncs), expected)
+    torch.testing.assert_close(attention.weights(x_ncs)[:, 0], torch.softmax(logits, 2))
     gate = SqueezeExcite(8)
     w1, w2 = gate.squeeze.weight[..., 0], gate.excite.weight[..., 0]
     hidden = torch.relu(x_ncs.mean(2) @ w1.T + gate.squeeze.bias)
