@@ -175,7 +175,7 @@ def _joined(
     # a regression like the model's, for what it says of cells that it was not fitted on
     sampled = sample_by_label(np.flatnonzero(codes >= 0), codes, MAX_CELLS, seed)
     prior = GeneFactors.of_pretraining(model.network)
-    own = WidePath(reference, sampled, groups, mean, prior, random_state=seed)
+    own = WidePath(reference, sampled, groups, mean, prior)
     rows = own.scored_rows
     rows_q = _at_most(query.n_cells, MAX_CELLS, seed)
     shared = reference.measured.any(0) & query.measured.any(0)

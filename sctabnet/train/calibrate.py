@@ -86,7 +86,7 @@ def calibrate(
     gate_shut = head.config.wide and not bool(head.gate)
     log_t = _log_temperature(logits, labels)
     if wide is not None:
-        scored = np.isfinite(wide.out_of_fold).all(1)
+        scored = np.isfinite(wide.out_of_fold).all(1) & ~np.isin(wide.scored_rows, rows)
         more = np.concatenate([first, wide.out_of_fold[scored]])
         known = np.concatenate([labels, corpus.label_codes[wide.scored_rows[scored]]])
         log_t += _log_temperature(more, known) - _log_temperature(first, labels)

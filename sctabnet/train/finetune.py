@@ -202,7 +202,9 @@ def finetune(  # noqa: PLR0913 (the public contract)
     head = choices.model.labels
     wide, logits = None, None
     if head.wide:
-        wide = WidePath(corpus, train, groups, network.encoder.mean, prior, random_state=seed)
+        # all labelled cells choose the penalty; the held-out ones are then kept from the weights
+        wide = WidePath(corpus, labelled, groups, network.encoder.mean, prior)
+        wide.refit(corpus, train)
         wide.put_into(network)
         logits = wide.training_logits(network, corpus, train)
     result: dict[str, Any] = {}
@@ -226,7 +228,7 @@ def finetune(  # noqa: PLR0913 (the public contract)
     measure_distances(model, corpus, train, validation, random_state=seed)
     network.encoder.attention.copy_(mean_attention(model, corpus, validation))
     if wide is not None:
-        wide.refit(corpus, labelled, random_state=seed)
+        wide.refit(corpus, labelled)
         wide.put_into(network)
         result |= {"ridge_c": wide.c}
     fit_integration(model, corpus, random_state=seed)

@@ -20,11 +20,15 @@ from sctabnet.train.scorable_folds import scorable_folds
 MAX_SCORED = 6_000
 MAX_CELLS = 30_000
 N_FOLDS = 3
+_SEED = 0
 Array = NDArray[np.float64]
 
 
 class WidePath:
     """The ridge logistic regression of some labelled cells, ready to be put into a network.
+
+    It depends on the cells alone: no seed deals them to folds, so that two fits of a network have
+    the same regression, and its genes the same ranks.
 
     Parameters
     ----------
@@ -32,7 +36,7 @@ class WidePath:
         Where the cells are read from.
     rows
         int64 rows of labelled cells. At most 6,000 of them choose the penalty and give
-        out-of-fold logits, at most 30,000 enter the final fit, both stratified by label.
+        out-of-fold logits, stratified by label.
     groups
         int64 codes (n_cells of the corpus,) that inner folds keep whole, or None.
     mean_g
@@ -40,8 +44,6 @@ class WidePath:
     prior
         How genes vary in the cells of pretraining; what the labelled cells and those without a
         label show is added. None for a model that was not pretrained.
-    random_state
-        Seed of the folds and of the samples.
     """
 
     def __init__(
@@ -51,17 +53,15 @@ class WidePath:
         groups: NDArray[np.int64] | None,
         mean_g: Tensor,
         prior: GeneFactors | None,
-        *,
-        random_state: int,
     ) -> None:
         self.n_labels = len(corpus.labels)
         self._mean = mean_g
-        chosen = sample_by_label(rows, corpus.label_codes, MAX_SCORED, random_state)
+        chosen = sample_by_label(rows, corpus.label_codes, MAX_SCORED, _SEED)
         x, labels = log1p_matrix(corpus, chosen, mean_g), corpus.label_codes[chosen]
         inner = None if groups is None else groups[chosen]
-        folds = scorable_folds(labels, inner, n_folds=N_FOLDS, random_state=random_state)
+        folds = scorable_folds(labels, inner, n_folds=N_FOLDS, random_state=_SEED)
         varied = np.union1d(rows, np.flatnonzero(corpus.label_codes < 0))
-        self._factors = GeneFactors.of(corpus, varied, mean_g, random_state=random_state)
+        self._factors = GeneFactors.of(corpus, varied, mean_g, random_state=_SEED)
         tried = _features(self._factors, prior)
         fits = [ridge(features.of(x), labels, self.n_labels, folds) for features in tried]
         best = _first_as_good(fits, labels)
@@ -73,12 +73,10 @@ class WidePath:
         level = np.asarray(x.expm1().mean(0)).ravel()
         held = (corpus.measured @ level)[corpus.source_codes[chosen]].mean()
         self._level = level / max(held, 1e-12)
-        if len(chosen) < len(rows):
-            self.refit(corpus, rows, random_state=random_state)
 
-    def refit(self, corpus: Corpus, rows: NDArray[np.int64], *, random_state: int) -> None:
-        """Fit again on other cells with the penalty that was chosen, starting from the last fit."""
-        rows = sample_by_label(rows, corpus.label_codes, MAX_CELLS, random_state)
+    def refit(self, corpus: Corpus, rows: NDArray[np.int64]) -> None:
+        """Fit again on other cells, at most 30,000, with the penalty that was chosen."""
+        rows = sample_by_label(rows, corpus.label_codes, MAX_CELLS, _SEED)
         x, labels = log1p_matrix(corpus, rows, self._mean), corpus.label_codes[rows]
         last = np.vstack([self._fitted.weight, self._fitted.bias])
         features = self._features.of(x)
@@ -109,7 +107,7 @@ class WidePath:
                 tokens = network.tokens(minibatch)
                 assert network.labels is not None
                 logits[minibatch.row_ids] = network.labels.wide_logits(tokens, network.encoder.mean)
-        known = np.isfinite(self.out_of_fold).all(1)
+        known = np.isfinite(self.out_of_fold).all(1) & np.isin(self.scored_rows, rows)
         logits[self.scored_rows[known]] = torch.from_numpy(self.out_of_fold[known]).float()
         return logits
 
