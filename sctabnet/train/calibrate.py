@@ -31,7 +31,7 @@ def calibrate(
     """Set gate and temperature of a label head from held-out cells, in place.
 
     The gate takes the smallest value of a fixed grid (and the trained one) whose log-loss exceeds
-    the lowest by at most one standard error of the paired difference over cells: 0, which is
+    the lowest by at most two standard errors of the paired difference over cells: 0, which is
     logistic regression alone, unless the cells speak against it. What the TabNet term adds beyond
     that would differ from fit to fit, and with it the genes that are ranked. Where the held-out
     cells come from the batches of the training cells, part of what they gain is these batches' own
@@ -124,7 +124,7 @@ def _choose_gate(
     enough = losses[0.0].mean() - share * (losses[0.0].mean() - losses[best_gate].mean())
     for gate in losses:  # ascending
         excess = losses[gate] - losses[best_gate]
-        if len(excess) < 2 or excess.mean() <= excess.std(ddof=1) / np.sqrt(len(excess)):
+        if len(excess) < 2 or excess.mean() <= 2 * excess.std(ddof=1) / np.sqrt(len(excess)):
             break
         if share < 1 and losses[gate].mean() <= enough:
             break
