@@ -1,8 +1,8 @@
 """The operations as custom operators of torch, so that autograd and `torch.compile` see them.
 
-A backend (numba on the CPU, Triton on CUDA) brings six kernels: the weighted sum of table rows
-and its gradient to the table, the dot product with table rows, entmax and its gradient, and the
-positions of a mask's support.  Everything else is composed of them here.
+A backend (numba on the CPU, Triton on CUDA) brings eight kernels: the weighted sum of table rows
+and its gradient to the table, the dot product with table rows, entmax and entropy with their
+gradients, and the positions of a mask's support.  Everything else is composed of them here.
 """
 
 from __future__ import annotations
