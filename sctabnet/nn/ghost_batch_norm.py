@@ -5,7 +5,7 @@ Legend: n cells (rows), d features, m ghost minibatches, r rows of one ghost min
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from math import ceil
 from typing import Any
 
@@ -15,10 +15,11 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 _ROWS_IN_CACHE = 512
+_IN_TURN = "cpu"  # the kind of device whose cache holds a chunk
 
 
 class GhostBatchNorm(nn.Module):
-    """Normalise each ghost minibatch by its own mean and variance, all of them at once.
+    """Normalise each ghost minibatch by its own mean and variance.
 
     In training the rows are split as ``torch.chunk(x, ceil(n / ghost_size))`` splits them, and each
     chunk is normalised by itself; the running statistics are then what visiting the chunks one
@@ -89,7 +90,7 @@ class GhostBatchNorm(nn.Module):
         if self.training and self.ghost_size and len(x_nd):
             mean_md, inverse_md, share_m1 = self._statistics(x_nd.detach(), counted_n1)
         else:
-            n_chunks, share_m1 = max(1, len(x_nd) // _ROWS_IN_CACHE), None
+            n_chunks, share_m1 = _n_chunks(len(x_nd), _ROWS_IN_CACHE), None
             mean_md = self.running_mean_d.expand(n_chunks, -1)
             inverse_md = torch.rsqrt(self.running_variance_d + self.eps).expand(n_chunks, -1)
         statistics = (mean_md, inverse_md, share_m1, counted_n1)
@@ -99,21 +100,24 @@ class GhostBatchNorm(nn.Module):
     @torch.no_grad()
     def _statistics(self, x_nd: Tensor, counted_n1: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return each chunk's mean and inverse deviation, and the share of each of its rows."""
-        chunks = x_nd.chunk(ceil(len(x_nd) / self.ghost_size))
-        sizes = [len(chunk) for chunk in chunks]
-        if counted_n1 is None:
-            counted: Sequence[Tensor | None] = [None] * len(chunks)
-            count_m1 = self.running_mean_d.new_tensor(sizes)[:, None]
-        else:
-            counted = counted_n1.split(sizes)
-            count_m1 = torch.stack([part.sum(0) for part in counted_n1.split(sizes)])
+        counts, means, squares = [], [], []
+        for rows, chunks in _parts(x_nd, _n_chunks(len(x_nd), self.ghost_size)):
+            x_mrd = _wide(_stacked(x_nd[rows], chunks))
+            if counted_n1 is None:
+                count_m1 = x_mrd.new_full((len(x_mrd), 1), x_mrd.shape[1])
+                mean_m1d = x_mrd.mean(1, keepdim=True)
+                squares_md = (x_mrd - mean_m1d).square_().sum(1)
+            else:
+                counted_mr1 = _stacked(counted_n1[rows], chunks)
+                count_m1 = counted_mr1.sum(1)
+                total_m1d = (x_mrd * counted_mr1).sum(1, keepdim=True)
+                mean_m1d = total_m1d / count_m1.clamp(min=1)[:, None]
+                squares_md = (x_mrd - mean_m1d).square_().mul_(counted_mr1).sum(1)
+            counts.append(count_m1)
+            means.append(mean_m1d[:, 0])
+            squares.append(squares_md)
+        count_m1, mean_md, squares_md = (torch.cat(found) for found in (counts, means, squares))
         divisor_m1, is_enough_m1 = count_m1.clamp(min=1), count_m1 > 1
-        means, squares = [], []
-        for chunk, counted_r1, divisor_1 in zip(chunks, counted, divisor_m1, strict=True):
-            x_rd = _wide(chunk)
-            means.append(_sum(x_rd, counted_r1) / divisor_1)
-            squares.append(_sum((x_rd - means[-1]).square_(), counted_r1))
-        mean_md, squares_md = torch.stack(means), torch.stack(squares)
         variance_md = torch.where(is_enough_m1, squares_md / divisor_m1, self.running_variance_d)
         used_md = torch.where(is_enough_m1, mean_md, self.running_mean_d)
         self._update(mean_md, squares_md, count_m1[:, 0])
@@ -134,12 +138,35 @@ def _wide(x_nd: Tensor) -> Tensor:
     return x_nd.float() if x_nd.dtype in (torch.float16, torch.bfloat16) else x_nd
 
 
-def _sum(x_rd: Tensor, counted_r1: Tensor | None) -> Tensor:
-    return (x_rd if counted_r1 is None else x_rd * counted_r1).sum(0)
+def _n_chunks(n: int, most_rows: int) -> int:
+    """Return how many chunks ``torch.chunk(x, ceil(n / most_rows))`` gives, 1 for no rows."""
+    rows = ceil(n / max(1, ceil(n / most_rows)))
+    return max(1, ceil(n / max(1, rows)))
+
+
+def _parts(x_nd: Tensor, n_chunks: int) -> Iterator[tuple[slice, slice]]:
+    """Yield the rows and the chunks to be worked on at once: one chunk, while it is in cache.
+
+    On other devices than the CPU all chunks of one size: few large kernels beat many small ones.
+    """
+    n = len(x_nd)
+    rows = ceil(n / n_chunks)
+    n_full = n // rows if rows else 1
+    at_once = 1 if x_nd.device.type == _IN_TURN else n_full
+    for first in range(0, n_full, at_once):
+        last = min(first + at_once, n_full)
+        yield slice(first * rows, last * rows), slice(first, last)
+    if n_full < n_chunks:
+        yield slice(n_full * rows, n), slice(n_full, n_chunks)
+
+
+def _stacked(x_nd: Tensor, chunks: slice) -> Tensor:
+    n_chunks = chunks.stop - chunks.start
+    return x_nd.view(n_chunks, len(x_nd) // n_chunks, x_nd.shape[1])
 
 
 class _Normalise(torch.autograd.Function):
-    r"""Normalise chunk by chunk, each while it is in cache, and keep nothing but the input.
+    r"""Normalise the chunks and keep nothing but the input.
 
     With :math:`c = x - \mu`, :math:`a = w / \sigma` and the gradient :math:`g` of a row
     :math:`ca + b`, that of the row is :math:`a (g - s (\sum g + c \sigma^{-2} \sum g c))`, where
@@ -158,43 +185,49 @@ class _Normalise(torch.autograd.Function):
         counted_n1: Tensor | None,
         gated: bool,
     ) -> Tensor:
+        x_nd = x_nd.contiguous()
         scale_md = inverse_md * weight_d
         # in this order it gives the bits of torch's own batch norm
         shift_md = torch.addcmul(bias_d, mean_md, scale_md, value=-1)
         ctx.save_for_backward(x_nd, mean_md, inverse_md, scale_md, shift_md, share_m1, counted_n1)
-        ctx.gated, ctx.rows = gated, ceil(len(x_nd) / len(mean_md))
-        parts = []
-        for x_rd, scale_d, shift_d in zip(
-            x_nd.split(ctx.rows or 1), scale_md, shift_md, strict=True
-        ):
-            normal_rd = torch.addcmul(shift_d, _wide(x_rd), scale_d)
-            parts.append((F.glu(normal_rd, 1) if gated else normal_rd).to(x_nd.dtype))
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
+        ctx.gated = gated
+        out = []
+        for rows, chunks in _parts(x_nd, len(mean_md)):
+            x_mrd = _wide(_stacked(x_nd[rows], chunks))
+            normal_mrd = torch.addcmul(shift_md[chunks, None], x_mrd, scale_md[chunks, None])
+            normal_mrd = F.glu(normal_mrd, 2) if gated else normal_mrd
+            out.append(normal_mrd.flatten(0, 1).to(x_nd.dtype))
+        return torch.cat(out) if len(out) > 1 else out[0]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_nd: Tensor) -> tuple[Tensor | None, ...]:
         x_nd, mean_md, inverse_md, scale_md, shift_md, share_m1, counted_n1 = ctx.saved_tensors
+        grad_nd = grad_nd.contiguous()
         grad_weight_d, grad_bias_d = torch.zeros_like(mean_md[0]), torch.zeros_like(mean_md[0])
         to_x_nd = torch.empty_like(x_nd)
-        for m in range(len(mean_md)):
-            chunk = slice(m * ctx.rows, (m + 1) * ctx.rows)
-            x_rd, grad_rd, to_x_rd = _wide(x_nd[chunk]), _wide(grad_nd[chunk]), to_x_nd[chunk]
+        for rows, chunks in _parts(x_nd, len(mean_md)):
+            x_mrd, grad_mrd, to_x_mrd = (
+                _stacked(t[rows], chunks) for t in (x_nd, grad_nd, to_x_nd)
+            )
+            x_mrd, grad_mrd = _wide(x_mrd), _wide(grad_mrd)
+            scale_m1d, inverse_m1d = scale_md[chunks, None], inverse_md[chunks, None]
             if ctx.gated:
-                normal_rd = torch.addcmul(shift_md[m], x_rd, scale_md[m])
-                grad_rd = torch.ops.aten.glu_backward(grad_rd, normal_rd, 1)
-            centred_rd = x_rd - mean_md[m]
-            sum_d, product_d = grad_rd.sum(0), (grad_rd * centred_rd).sum(0)
-            grad_bias_d += sum_d
-            grad_weight_d += product_d * inverse_md[m]
+                normal_mrd = torch.addcmul(shift_md[chunks, None], x_mrd, scale_m1d)
+                grad_mrd = torch.ops.aten.glu_backward(grad_mrd, normal_mrd, 2)
+            centred_mrd = x_mrd - mean_md[chunks, None]
+            sum_m1d = grad_mrd.sum(1, keepdim=True)
+            product_m1d = (grad_mrd * centred_mrd).sum(1, keepdim=True)
+            grad_bias_d += sum_m1d.sum((0, 1))
+            grad_weight_d += (product_m1d * inverse_m1d).sum((0, 1))
             if share_m1 is None:
-                to_x_rd.copy_(grad_rd.mul_(scale_md[m]))
+                to_x_mrd.copy_(grad_mrd * scale_m1d)
                 continue
-            of_all_d = -share_m1[m] * scale_md[m]
-            sent_rd = torch.addcmul(
-                of_all_d * sum_d, centred_rd, of_all_d * product_d * inverse_md[m].square()
+            of_all_m1d = -share_m1[chunks, None] * scale_m1d
+            sent_mrd = torch.addcmul(
+                of_all_m1d * sum_m1d, centred_mrd, of_all_m1d * product_m1d * inverse_m1d.square()
             )
             if counted_n1 is not None:
-                sent_rd *= counted_n1[chunk]
-            to_x_rd.copy_(sent_rd.addcmul_(grad_rd, scale_md[m]))
+                sent_mrd *= _stacked(counted_n1[rows], chunks)
+            to_x_mrd.copy_(sent_mrd.addcmul_(grad_mrd, scale_m1d))
         return to_x_nd, grad_weight_d, grad_bias_d, None, None, None, None, None

@@ -96,8 +96,9 @@ def attend_backward(
     grad = torch.zeros_like(mask)
     if grad_nd is not None:
         grad_nd = grad_nd.contiguous()
-        products = kernels.gene_dot(grad_nd, table_gd, None, indices, kept_offsets)
-        grad += products * values
+        if to_logits or to_values:
+            products = kernels.gene_dot(grad_nd, table_gd, None, indices, kept_offsets)
+            grad += products * values
         if to_values:
             grad_values = torch.zeros_like(values_k).index_copy_(0, kept, products * mask)
         if to_table:

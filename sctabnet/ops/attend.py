@@ -76,6 +76,13 @@ def attend(
     check_offsets(offsets, len(indices_k))
     dtype = wide(logits_k, values_k, table_gd)
     logits_k, values_k = logits_k.to(dtype), values_k.to(dtype)
+    if centre_g is not None:
+        if centre_g.shape != (len(table_gd),):
+            raise ValueError(
+                f"centre_g holds one number per row of the table, ({len(table_gd)},). "
+                f"Found {tuple(centre_g.shape)}. Pass a vector as long as the table."
+            )
+        centre_g = centre_g.detach().to(dtype)
     args = (logits_k, values_k, indices_k, offsets, table_gd, centre_g, float(alpha))
     if backend_for(values_k) == "torch":
         check_indices(indices_k, len(table_gd))

@@ -202,7 +202,8 @@ def finetune(  # noqa: PLR0913 (the public contract)
     head = choices.model.labels
     wide, logits = None, None
     if head.wide:
-        # all labelled cells choose the penalty; the held-out ones are then kept from the weights
+        # all labelled cells choose penalty and axes; the held-out ones are then kept from the
+        # weights, up to the tolerance of a solver that starts where they were seen
         wide = WidePath(corpus, labelled, groups, network.encoder.mean, prior)
         wide.refit(corpus, train)
         wide.put_into(network)

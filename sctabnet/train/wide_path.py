@@ -27,8 +27,8 @@ Array = NDArray[np.float64]
 class WidePath:
     """The ridge logistic regression of some labelled cells, ready to be put into a network.
 
-    It depends on the cells alone: no seed deals them to folds, so that two fits of a network have
-    the same regression, and its genes the same ranks.
+    No seed deals the cells to folds: two fits of a network have the same regression, up to the
+    solver's tolerance and to the centre of genes that some sources did not measure.
 
     Parameters
     ----------

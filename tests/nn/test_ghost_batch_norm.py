@@ -9,6 +9,13 @@ from torch import nn
 from sctabnet.nn.ghost_batch_norm import GhostBatchNorm
 
 
+@pytest.fixture(params=["one chunk at a time", "all at once"], autouse=True)
+def kind_of_device(request, monkeypatch):
+    """Run every test as on a CPU, and as on a device that takes all chunks at once."""
+    device = "cpu" if request.param == "one chunk at a time" else "no device"
+    monkeypatch.setattr("sctabnet.nn.ghost_batch_norm._IN_TURN", device)
+
+
 def chunked(norm: nn.BatchNorm1d, x_nd: torch.Tensor, ghost_size: int) -> torch.Tensor:
     """pytorch-tabnet's definition: one call per chunk."""
     return torch.cat([norm(chunk) for chunk in x_nd.chunk(ceil(len(x_nd) / ghost_size))])
@@ -116,3 +123,23 @@ def test_size_zero_takes_no_statistics():
         norm.bias.fill_(1.0)
     torch.testing.assert_close(norm(x_nd), 2 * x_nd + 1, rtol=1e-4, atol=1e-4)
     assert not norm.running_mean_d.any() and bool((norm.running_variance_d == 1).all())
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_gradient_without_statistics_leaves_the_given_one_alone(training):
+    """A residual shares its gradient with the norm; a sum gives one that cannot be written to."""
+    norm = GhostBatchNorm(3, ghost_size=0).train(training)
+    norm.running_variance_d.fill_(4.0)
+    x_nd = torch.ones(8, 3, requires_grad=True)
+    h_nd = x_nd * 1
+    (h_nd + norm(h_nd)).backward(torch.ones(8, 3))
+    torch.testing.assert_close(x_nd.grad, torch.full((8, 3), 1.5), rtol=0, atol=1e-5)
+    (grad,) = torch.autograd.grad(norm(x_nd).sum(), x_nd)
+    torch.testing.assert_close(grad, torch.full((8, 3), 0.5), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [511, 513, 1025, 263_169])
+def test_any_number_of_rows_without_statistics(n):
+    x_nd = torch.arange(n, dtype=torch.float32)[:, None]
+    out_nd = GhostBatchNorm(1).eval()(x_nd)
+    torch.testing.assert_close(out_nd, x_nd / (1 + 1e-5) ** 0.5)

@@ -102,7 +102,17 @@ def test_bad_input(backend):
     one, zero, offsets = torch.ones(1), torch.zeros(1), torch.tensor([0, 1])
     with pytest.raises(IndexError, match="outside the table of 2 genes"):
         attend(zero, one, torch.tensor([2]), offsets, torch.ones(2, 1), alpha=2)
+    with pytest.raises(ValueError, match="one number per row"):
+        attend(zero, one, torch.tensor([1]), offsets, torch.ones(2, 1), torch.ones(1), alpha=2)
     with pytest.raises(ValueError, match="no exact kernel"):
         attend(zero, one, torch.tensor([1]), offsets, torch.ones(2, 1), alpha=3)
     with pytest.raises(ValueError, match="NaN"):
         attend(zero / 0, one, torch.tensor([1]), offsets, torch.ones(2, 1), alpha=1.5)
+
+
+def test_a_centre_of_another_dtype_changes_none(backend):
+    lists = torch.tensor([0, 1]), torch.tensor([0, 2])
+    centre = torch.ones(2, dtype=torch.float64, requires_grad=True)
+    outputs = attend(torch.zeros(2), torch.ones(2), *lists, torch.eye(2), centre, alpha=2)
+    assert {out.dtype for out in outputs} == {torch.float32}
+    assert not any(out.requires_grad for out in outputs)
