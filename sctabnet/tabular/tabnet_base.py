@@ -50,7 +50,7 @@ class TabNetBase(BaseEstimator):
     n_independent: int = 1
     """Gated linear units of each step's own."""
     mask: MaskName = "softmax"
-    """Mask activation. "softmax" did best on the five tables of ``workflows/benchmarks/tabular.py``;
+    """Mask activation. "softmax" did best on the tables of ``workflows/benchmarks/tabular.py``;
     masks of "entmax15" and "sparsemax" have zeros."""
     categorical_features: str | Sequence[int | str] = "auto"
     """Names or positions of categorical columns; "auto" takes a data frame's text columns."""
