@@ -21,19 +21,23 @@ def top_genes(
     Parameters
     ----------
     value, genes, rows
-        (k,) value, gene and cell of every listed gene.
+        (k,) value, gene and cell of every listed gene, cells ascending and in them genes.
     n_cells
         Cells of the minibatch.
     n_top
         Genes to return per cell.
     """
     positive = value > 0
-    value, genes, rows = value[positive], genes[positive], rows[positive]
-    order = np.lexsort((genes, -value, rows))
-    rows, genes = rows[order], genes[order]
-    first = np.searchsorted(rows, np.arange(n_cells))
-    rank = np.arange(len(rows)) - first[rows]
+    left, genes, rows = value[positive], genes[positive], rows[positive]
     best = np.full((n_cells, n_top), -1, dtype=np.int64)
-    kept = rank < n_top
-    best[rows[kept], rank[kept]] = genes[kept]
+    cells, starts = np.unique(rows, return_index=True)
+    lengths = np.diff(starts, append=len(rows))
+    for rank in range(n_top if len(rows) else 0):
+        highest = np.maximum.reduceat(left, starts)
+        # the first of equals is the one of the lowest gene id
+        at = np.flatnonzero(left == np.repeat(highest, lengths))
+        at = at[np.diff(rows[at], prepend=-1) > 0]
+        some = highest > 0
+        best[cells[some], rank] = genes[at[some]]
+        left[at] = 0
     return best
