@@ -37,7 +37,7 @@ class Explanation:
     x
         float32 (k,) log1p of counts per 10,000.
     masks
-        float32 (k, 1 + s): aggregate mask, then the mask of every step.
+        float32 (k,) each: aggregate mask, then the mask of every step; none unless asked for.
     n_attended, entropy
         (n,) genes with attention; entropy in nats of the aggregate mask, absent token included.
     """
@@ -49,7 +49,7 @@ class Explanation:
     rows: NDArray[np.int64]
     value: NDArray[np.float32]
     x: NDArray[np.float32]
-    masks: NDArray[np.float32]
+    masks: list[NDArray[np.float32]]
     n_attended: NDArray[np.int32]
     entropy: NDArray[np.float32]
 
@@ -60,6 +60,7 @@ def explain(
     *,
     targets: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
     method: Method = "contribution",
+    with_masks: bool = False,
 ) -> Iterator[Explanation]:
     """Yield an :class:`Explanation` of every minibatch, from the pass that predicts.
 
@@ -74,6 +75,8 @@ def explain(
     method
         What ``value`` holds: contributions to the label's contrast, at the cell or averaged along
         the way from the genes' means to it (8 points), or the aggregate mask.
+    with_masks
+        Hand out the masks too, which are larger than all else.
     """
     network = model.network.eval()
     device = next(network.parameters()).device
@@ -85,18 +88,19 @@ def explain(
         wanted = None if targets is None else torch.from_numpy(targets(cells)).to(device)
         contribution, _, prediction = contributions(network, minibatch, wanted, n_steps=n_steps)
         tokens, encoded = prediction.tokens, prediction.encoded
-        aggregate = encoded.aggregate_mask(tokens.offsets)
-        masks = torch.stack([aggregate, *encoded.masks], 1).detach()
+        aggregate = encoded.aggregate_mask(tokens.offsets).detach()
         rows = row_index(tokens.offsets)
         is_gene = tokens.indices < n_genes
+        listed = is_gene.nonzero()[:, 0]
+        handed = [aggregate, *encoded.masks] if with_masks else []
         entropy = -aggregate * torch.log(aggregate.clamp_min(1e-30))
         attended = ((aggregate > 0) & is_gene).to(entropy)
         if method == "mask":
-            value = masks[is_gene, 0]
+            value = aggregate[listed]
         else:
             value = torch.zeros_like(tokens.x)
             value[is_gene & (tokens.x != 0)] = contribution
-            value = value[is_gene]
+            value = value[listed]
         logits = prediction.logits
         predicted = (
             torch.full((len(cells),), -1, device=device) if logits is None else logits.argmax(1)
@@ -106,11 +110,11 @@ def explain(
             cells=cells,
             predicted=predicted.cpu().numpy(),
             explained=explained.cpu().numpy(),
-            genes=tokens.indices[is_gene].cpu().numpy(),
-            rows=rows[is_gene].cpu().numpy(),
+            genes=tokens.indices[listed].cpu().numpy(),
+            rows=rows[listed].cpu().numpy(),
             value=value.cpu().numpy(),
-            x=tokens.x[is_gene].detach().cpu().numpy(),
-            masks=masks[is_gene].cpu().numpy(),
+            x=tokens.x[listed].detach().cpu().numpy(),
+            masks=[mask.detach()[listed].cpu().numpy() for mask in handed],
             n_attended=segment_sum(attended, tokens.offsets).cpu().numpy().astype(np.int32),
             entropy=segment_sum(entropy, tokens.offsets).detach().cpu().numpy(),
         )

@@ -28,7 +28,7 @@ def attention_blocks(
     columns = column_of[found.genes]
     shape = (len(found.cells), len(lut))
     blocks = []
-    for mask in found.masks.T:
+    for mask in found.masks:
         listed = (columns >= 0) & (mask > 0)
         block = sp.csr_array((mask[listed], (found.rows[listed], columns[listed])), shape=shape)
         block.sort_indices()

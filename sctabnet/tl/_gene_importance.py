@@ -180,6 +180,7 @@ def gene_importance(
         corpus.minibatches(minibatch_size=settings.minibatch_size),
         targets=None if given is None else targets,
         method="contribution" if method == "permutation" else method,
+        with_masks=attention,
     )
     with tqdm(
         total=adata.n_obs, unit="cell", desc="importance", disable=not settings.progress_bar
