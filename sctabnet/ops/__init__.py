@@ -8,6 +8,7 @@ Suffixes: n cells, g genes, k listed genes of all cells, d embedding, a attentio
 """
 
 from sctabnet.ops import _autograd as _autograd
+from sctabnet.ops import _fake as _fake
 from sctabnet.ops.attend import attend
 from sctabnet.ops.backend import set_backend
 from sctabnet.ops.binomial_quantile import binomial_quantile

@@ -182,9 +182,8 @@ def gene_importance(
         method="contribution" if method == "permutation" else method,
         with_masks=attention,
     )
-    with tqdm(
-        total=adata.n_obs, unit="cell", desc="importance", disable=not settings.progress_bar
-    ) as bar:
+    is_quiet = not settings.progress_bar
+    with tqdm(total=adata.n_obs, unit="cell", desc="importance", disable=is_quiet) as bar:
         for found in explanations:
             predicted[found.cells] = found.predicted
             codes = found.predicted if given is None else given[found.cells]
