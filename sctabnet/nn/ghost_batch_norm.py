@@ -86,6 +86,7 @@ class GhostBatchNorm(nn.Module):
         -------
         ``(n, d)``, or ``(n, d / 2)`` if gated; dtype of ``x_nd``.
         """
+        x_nd = x_nd.contiguous()
         counted_n1 = None if weights_n is None else (weights_n > 0).to(_wide(x_nd).dtype)[:, None]
         if self.training and self.ghost_size and len(x_nd):
             mean_md, inverse_md, share_m1 = self._statistics(x_nd.detach(), counted_n1)
@@ -185,7 +186,6 @@ class _Normalise(torch.autograd.Function):
         counted_n1: Tensor | None,
         gated: bool,
     ) -> Tensor:
-        x_nd = x_nd.contiguous()
         scale_md = inverse_md * weight_d
         # in this order it gives the bits of torch's own batch norm
         shift_md = torch.addcmul(bias_d, mean_md, scale_md, value=-1)

@@ -28,7 +28,8 @@ class WidePath:
     """The ridge logistic regression of some labelled cells, ready to be put into a network.
 
     No seed deals the cells to folds: two fits of a network have the same regression, up to the
-    solver's tolerance and to the centre of genes that some sources did not measure.
+    centre of genes that some sources did not measure (beyond 6,000 cells, to the solver's tolerance
+    too).
 
     Parameters
     ----------
@@ -69,14 +70,17 @@ class WidePath:
         self.out_of_fold = fitted.out_of_fold
         self.scored_rows = chosen
         self.c, self.log_loss = fitted.c, fitted.log_loss
-        self._fitted = fitted
+        self._fitted = self._fitted_to_scored = fitted
         level = np.asarray(x.expm1().mean(0)).ravel()
         held = (corpus.measured @ level)[corpus.source_codes[chosen]].mean()
         self._level = level / max(held, 1e-12)
 
     def refit(self, corpus: Corpus, rows: NDArray[np.int64]) -> None:
-        """Fit again on other cells, at most 30,000, with the penalty that was chosen."""
+        """Fit to other cells, at most 30,000, with the penalty that was chosen."""
         rows = sample_by_label(rows, corpus.label_codes, MAX_CELLS, _SEED)
+        if np.array_equal(rows, self.scored_rows):
+            self._fitted = self._fitted_to_scored
+            return
         x, labels = log1p_matrix(corpus, rows, self._mean), corpus.label_codes[rows]
         last = np.vstack([self._fitted.weight, self._fitted.bias])
         features = self._features.of(x)

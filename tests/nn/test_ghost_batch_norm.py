@@ -143,3 +143,10 @@ def test_any_number_of_rows_without_statistics(n):
     x_nd = torch.arange(n, dtype=torch.float32)[:, None]
     out_nd = GhostBatchNorm(1).eval()(x_nd)
     torch.testing.assert_close(out_nd, x_nd / (1 + 1e-5) ** 0.5)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_rows_with_strides(training):
+    ours, theirs = (GhostBatchNorm(3, ghost_size=4).train(training) for _ in range(2))
+    x_nd = torch.randn(3, 9).T
+    assert torch.equal(ours(x_nd), theirs(x_nd.contiguous()))

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from ablation_arms import CELLS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -155,18 +156,18 @@ ARMS: dict[str, Callable[[int, int], nn.Module]] = {
     "pytorch-tabnet": lambda g, s: PytorchTabNet(g, s, group_product=True),
 }
 BASE = "gene tokens"
-PARTS: dict[str, dict[str, object]] = {
-    "softmax masks": {"mask": "softmax"},
-    "sparsemax masks": {"mask": "sparsemax"},
-    "panel support": {"support": "panel"},
-    "one key per gene": {"shared_keys": True},
-    "no ghost batches": {"ghost_size": 0},
-    "8 programs, 1 layer": {"n_programs": 8},
-    "8 programs, 2 layers": {"n_programs": 8, "program_layers": 2},
-    "channel attention": {"steps": "channel_attention"},
-    "squeeze-excite": {"steps": "squeeze_excite"},
-    "multi-head channels": {"steps": "multi_head"},
-}
+_IN_ABLATION = (
+    "softmax masks",
+    "sparsemax masks",
+    "panel support",
+    "one key per gene",
+    "8 programs, 1 layer",
+    "8 programs, 2 layers",
+    "channel attention",
+    "squeeze-excite",
+    "multi-head channels",
+)
+PARTS = {name: CELLS[name] for name in _IN_ABLATION} | {"no ghost batches": {"ghost_size": 0}}
 for _name, _parts in PARTS.items():
     ARMS[_name] = partial(GeneTokens, backend="auto", **_parts)  # type: ignore[arg-type]
 
