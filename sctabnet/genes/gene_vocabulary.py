@@ -12,6 +12,7 @@ from sctabnet._errors import InputError, MissingFileError
 from sctabnet.genes.strip_version import strip_version
 
 _HEADER = "gene_id"
+_BREAKS = frozenset("\t\n\r")
 
 
 class GeneVocabulary:
@@ -169,7 +170,7 @@ def _canonical(ids: Iterable[str]) -> list[str]:
                 f"Gene ids must be text. Found {gene_id!r} of type {type(gene_id).__name__}. "
                 "Set adata.var_names to gene symbols or Ensembl ids."
             )
-        if not gene_id or gene_id != gene_id.strip() or any(c in gene_id for c in "\t\n\r"):
+        if not gene_id or gene_id != gene_id.strip() or not _BREAKS.isdisjoint(gene_id):
             raise InputError(
                 f"Gene ids must be non-empty, without white space around them. Found {gene_id!r}. "
                 "Clean them with adata.var_names = adata.var_names.str.strip()."

@@ -49,9 +49,7 @@ def choose_readout(model: Model, first: Minibatch, second: Minibatch) -> dict[st
         sums = GroupedImportance(n_genes, n_labels, absent)
         for found in explain(model, [first], method=method):
             sums.count(found.predicted, found.explained)
-            sums.add(
-                found.value, found.genes, found.predicted[found.rows], found.explained[found.rows]
-            )
+            sums.add(found.value, found.genes, found.rows, found.predicted, found.explained)
         scores[method] = sums.overall(sums.n_cells > 0)[0]
     probabilities = deletion(model, second, _predicted(model, second), scores)
     loss = {method: probabilities[method][1:].mean(0) for method in READOUTS}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
@@ -79,7 +82,7 @@ def _gradient(
 ) -> tuple[Tensor, Prediction]:
     """Return the derivative (nnz,) of the cells' contrasts at ``x``, and the prediction there."""
     x = x.detach().requires_grad_(True)
-    with torch.enable_grad():
+    with torch.enable_grad(), _held(network):
         prediction = network(minibatch, x=x, hold_masks=hold_masks)
         if prediction.logits is None:
             contrast = prediction.encoded.embedding.sum()
@@ -88,6 +91,19 @@ def _gradient(
             contrast = label_contrast(prediction.logits, chosen).sum()
         (gradient,) = torch.autograd.grad(contrast, x)
     return gradient, prediction
+
+
+@contextmanager
+def _held(network: Network) -> Iterator[None]:
+    """Ask for no gradients of parameters: the gene table's costs as much as the values'."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    try:
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 def _labels(logits_nc: Tensor, targets: Tensor | None) -> Tensor:

@@ -93,10 +93,12 @@ def explain(
         is_gene = tokens.indices < n_genes
         listed = is_gene.nonzero()[:, 0]
         handed = [aggregate, *encoded.masks] if with_masks else []
-        entropy = -aggregate * torch.log(aggregate.clamp_min(1e-30))
-        attended = ((aggregate > 0) & is_gene).to(entropy)
+        entropy = torch.special.entr(aggregate)
+        attended = ((aggregate > 0) & is_gene).to(aggregate)
         if method == "mask":
             value = aggregate[listed]
+        elif len(contribution) == len(listed):  # no list holds a gene that is not expressed
+            value = contribution
         else:
             value = torch.zeros_like(tokens.x)
             value[is_gene & (tokens.x != 0)] = contribution

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,9 +39,7 @@ class GroupedExpression:
         """
         group = np.where(groups < 0, len(self._cells) - 1, groups)
         self._cells += np.bincount(group, minlength=len(self._cells))
-        flat = group[rows] * self._values.shape[1] + genes
-        sums = np.bincount(flat, x, minlength=self._values.size)
-        self._values += sums.reshape(self._values.shape)
+        _add(self._values, x, genes, rows, group)
 
     def log2_fold_change(self) -> NDArray[np.float64]:
         """Return (g, groups) log2 ratio of mean counts per 10,000, as scanpy computes it."""
@@ -51,3 +50,9 @@ class GroupedExpression:
             others = n_cells - cells
             outside = np.where(others > 0, (everything - values) / others, np.nan)
             return np.log2((np.expm1(inside) + 1e-9) / (np.expm1(outside) + 1e-9)).T
+
+
+@numba.njit(nogil=True, cache=True)
+def _add(sums, x, genes, rows, groups):  # type: ignore[no-untyped-def]
+    for i in range(len(x)):
+        sums[groups[rows[i]], genes[i]] += x[i]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,22 +40,24 @@ class GroupedImportance:
         self,
         value: NDArray[np.float32],
         genes: NDArray[np.int64],
+        rows: NDArray[np.int64],
         groups: NDArray[np.int64],
         labels: NDArray[np.int64] | None = None,
     ) -> None:
-        """Add (nnz,) values with the gene, the group and the label of each; one per gene and cell.
+        """Add values, one per gene and cell, of cells that :meth:`count` has counted.
 
-        Cells that list no value for a gene count with 0 or with what the gene's absence says, as
-        :meth:`count` has counted them.
+        A cell that lists no value for a gene has 0 there, or what the gene's absence says.
+
+        Parameters
+        ----------
+        value, genes, rows
+            (nnz,) value, gene and cell of every listed gene.
+        groups, labels
+            int64 (n,) group of each cell, -1 for none, and the label that it is explained for.
         """
-        values = value.astype(np.float64)
-        if self._absent is not None and labels is not None:
-            values = values - self._absent[labels, genes]
-        inside = groups >= 0
-        flat = groups[inside] * self._sums.shape[1] + genes[inside]
-        values = values[inside]
-        for table, weights in ((self._sums, values), (self._squares, values**2)):
-            table += np.bincount(flat, weights, minlength=table.size).reshape(table.shape)
+        absent = np.zeros((1, 0)) if self._absent is None or labels is None else self._absent
+        known = np.zeros_like(groups) if labels is None else labels
+        _add(self._sums, self._squares, value, genes, rows, groups, known, absent)
 
     @property
     def n_cells(self) -> NDArray[np.int64]:
@@ -95,3 +98,15 @@ class GroupedImportance:
             self.per_group()[:, groups].mean(1),
             np.sqrt((error**2).sum(1)) / int(groups.sum()),
         )
+
+
+@numba.njit(nogil=True, cache=True)
+def _add(sums, squares, value, genes, rows, groups, labels, absent):  # type: ignore[no-untyped-def]
+    for i in range(len(value)):
+        group, gene = groups[rows[i]], genes[i]
+        if group >= 0:
+            more = np.float64(value[i])
+            if absent.shape[1]:
+                more -= absent[labels[rows[i]], gene]
+            sums[group, gene] += more
+            squares[group, gene] += more * more

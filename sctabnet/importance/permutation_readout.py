@@ -46,5 +46,5 @@ def permutation_readout(
     for lost, genes, of in permuted_contrasts(
         model, cells, targets[rows], strata_of(cells), random_state=random_state
     ):
-        sums.add(lost, genes, groups[rows][of])
+        sums.add(lost, genes, of, groups[rows])
     return sums

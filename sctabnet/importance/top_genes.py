@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,17 +28,20 @@ def top_genes(
     n_top
         Genes to return per cell.
     """
-    positive = value > 0
-    left, genes, rows = value[positive], genes[positive], rows[positive]
     best = np.full((n_cells, n_top), -1, dtype=np.int64)
-    cells, starts = np.unique(rows, return_index=True)
-    lengths = np.diff(starts, append=len(rows))
-    for rank in range(n_top if len(rows) else 0):
-        highest = np.maximum.reduceat(left, starts)
-        # the first of equals is the one of the lowest gene id
-        at = np.flatnonzero(left == np.repeat(highest, lengths))
-        at = at[np.diff(rows[at], prepend=-1) > 0]
-        some = highest > 0
-        best[cells[some], rank] = genes[at[some]]
-        left[at] = 0
+    _keep_best(value, genes, rows, best, np.zeros((n_cells, n_top), dtype=value.dtype))
     return best
+
+
+@numba.njit(nogil=True, cache=True)
+def _keep_best(value, genes, rows, best, highest):  # type: ignore[no-untyped-def]
+    n_top = best.shape[1]
+    for i in range(len(value)):
+        found, cell = value[i], rows[i]
+        # strictly above: of equals the first, of the lowest gene id, stays before the others
+        if found > highest[cell, n_top - 1]:
+            at = n_top - 1
+            while at and found > highest[cell, at - 1]:
+                highest[cell, at], best[cell, at] = highest[cell, at - 1], best[cell, at - 1]
+                at -= 1
+            highest[cell, at], best[cell, at] = found, genes[i]

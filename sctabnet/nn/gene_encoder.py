@@ -58,8 +58,11 @@ class EncoderOutput:
 
     def aggregate_mask(self, offsets: Tensor) -> Tensor:
         """Return the step-weighted mask (k,), which sums to 1 over each cell's list."""
-        weights = self.step_weights[row_index(offsets)]
-        return (torch.stack(self.masks, 1) * weights).sum(1)
+        rows = row_index(offsets)
+        total = torch.zeros_like(self.masks[0])
+        for mask, weight_n in zip(self.masks, self.step_weights.T, strict=True):
+            total = torch.addcmul(total, mask, weight_n[rows])
+        return total
 
 
 class GeneEncoder(nn.Module):

@@ -188,7 +188,7 @@ def gene_importance(
             predicted[found.cells] = found.predicted
             codes = found.predicted if given is None else given[found.cells]
             sums.count(codes, found.explained)
-            sums.add(found.value, found.genes, codes[found.rows], found.explained[found.rows])
+            sums.add(found.value, found.genes, found.rows, codes, found.explained)
             expression.add(found.x, found.genes, found.rows, codes)
             n_attended[found.cells] = found.n_attended
             entropy[found.cells] = found.entropy
