@@ -57,7 +57,7 @@ def perturbation_validation(
 
     The baseline of each task is the rule with the lowest mean L2 error. The mixed model, whose
     default variances were set beforehand, takes its place unless the baseline, or the mean of the
-    two, is better by more than one standard error of the paired difference: with few conditions
+    two, is better by more than two standard errors of the paired difference: with few conditions
     the winner of a close race is mostly chance. Its variances leave their defaults only for an
     improvement beyond two standard errors, as several are tried. The residual network, too, has to
     be better on conditions that it has not seen; see
@@ -104,7 +104,7 @@ def perturbation_validation(
         for tried in _GATES:
             blended = base + tried * (mixed - base)
             gain = (loss["mixed model"] - _l2(blended - truth))[mine]
-            if gain.mean() > _standard_error(gain) and (
+            if gain.mean() > 2 * _standard_error(gain) and (
                 _l2(blended - truth)[mine].mean() < lowest[mine].mean()
             ):
                 gate[name], lowest = tried, _l2(blended - truth)

@@ -8,8 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import log_softmax
 
-from sctabnet.train.held_out_losses import held_out_losses
 from sctabnet.train.row_space import RowSpace
 
 Array = NDArray[np.float64]
@@ -27,9 +27,8 @@ class RidgeFit:
     c
         Inverse penalty as in scikit-learn: the loss is the sum over cells plus |W|^2 / (2 c).
         Chosen between those that were tried, where their losses say.
-    losses
-        Of each penalty that was tried, the mean of
-        :func:`~sctabnet.train.held_out_losses.held_out_losses` over the folds.
+    log_loss
+        Out-of-fold log-loss of each penalty that was tried.
     out_of_fold
         float64 (n, c) logits of each cell from a fit that had not seen its fold, with the best
         penalty that was tried; NaN for cells that were in no fold.
@@ -38,7 +37,7 @@ class RidgeFit:
     weight: Array
     bias: Array
     c: float
-    losses: dict[float, float]
+    log_loss: dict[float, float]
     out_of_fold: Array
 
 
@@ -69,8 +68,7 @@ def ridge(
     folds
         Positions of each inner fold; with none, the middle penalty is taken unseen.
     penalties
-        Inverse penalties to choose from, ascending; tried until the held-out loss, every label
-        alike and at its best temperature, has risen twice.
+        Inverse penalties to choose from, ascending; tried until the loss has risen twice.
     start
         float64 (g + 1, c) where the search begins: weights, and the bias as the last row.
     """
@@ -89,7 +87,7 @@ def ridge(
             found = _fit(*known[i], n_labels, c, starts[i], tolerance=1e-7)
             out[c][fold] = rough[fold] @ found[:-1] + found[-1]
             starts[i] = found
-        losses[c] = float(held_out_losses(out[c][scored], labels[scored]).mean())
+        losses[c] = _log_loss(out[c][scored], labels[scored])
         if start is None or losses[c] == min(losses.values()):
             start = starts[-1]
         if min(losses.values()) < min(list(losses.values())[-2:]):
@@ -114,6 +112,10 @@ def _lowest(losses: dict[float, float], best: float) -> float:
     curve = np.polynomial.Polynomial.fit(near, [losses[c] for c in grid[i - 1 : i + 2]], 2)
     bend, slope = curve.deriv(2)(0.0), curve.deriv()(0.0)
     return float(np.exp(np.clip(-slope / bend, near[0], near[2]))) if bend > 0 else best
+
+
+def _log_loss(logits: Array, labels: NDArray[np.int64]) -> float:
+    return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
 
 
 def _fit(

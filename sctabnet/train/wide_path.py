@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 from torch import Tensor
 
 from sctabnet.data.corpus import Corpus
 from sctabnet.model.network import Network
 from sctabnet.train.axis_features import AxisFeatures
 from sctabnet.train.gene_factors import POWERS, GeneFactors
-from sctabnet.train.held_out_losses import held_out_losses
 from sctabnet.train.log1p_matrix import log1p_matrix
 from sctabnet.train.ridge import RidgeFit, ridge
 from sctabnet.train.sample_by_label import sample_by_label
@@ -69,7 +69,7 @@ class WidePath:
         fitted, self._features = fits[best], tried[best]
         self.out_of_fold = fitted.out_of_fold
         self.scored_rows = chosen
-        self.c = fitted.c
+        self.c, self.log_loss = fitted.c, fitted.log_loss
         self._fitted = self._fitted_to_scored = fitted
         level = np.asarray(x.expm1().mean(0)).ravel()
         held = (corpus.measured @ level)[corpus.source_codes[chosen]].mean()
@@ -117,7 +117,7 @@ class WidePath:
 
 
 def _first_as_good(fits: list[RidgeFit], labels: NDArray[np.int64]) -> int:
-    """Return the first fit whose held-out loss is within a standard error of the lowest.
+    """Return the first fit whose held-out log-loss is within a standard error of the lowest.
 
     A small lead among held-out cells says little about the next batch, least where they are of the
     same batch (the rule of Breiman et al., Classification and Regression Trees, 1984).
@@ -125,9 +125,10 @@ def _first_as_good(fits: list[RidgeFit], labels: NDArray[np.int64]) -> int:
     known = np.isfinite(fits[0].out_of_fold).all(1)
     if not known.any():
         return 0
-    losses = np.array([held_out_losses(fit.out_of_fold[known], labels[known]) for fit in fits])
+    cells, right = np.arange(known.sum()), labels[known]
+    losses = np.array([-log_softmax(fit.out_of_fold[known], 1)[cells, right] for fit in fits])
     above = losses - losses[losses.mean(1).argmin()]
-    error = above.std(1) / np.sqrt(known.sum())
+    error = above.std(1) / np.sqrt(len(cells))
     return int(np.argmax(above.mean(1) <= error))
 
 
