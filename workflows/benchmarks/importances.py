@@ -2,8 +2,9 @@
 
     python workflows/benchmarks/importances.py DATA.h5ad --labels-key cell_type
 
-Stability over seeds and over random halves of the cells (Jaccard of the top genes,
-chance-adjusted; of their co-expressed groups, as it is; Spearman), precision against curated
+Stability over seeds, over random halves of the cells and, with ``--parts-key``, over the donors or
+technologies that a column names, each taken alone (Jaccard of the top genes, chance-adjusted; of
+their co-expressed groups, as it is; Spearman), precision against curated
 markers, macro-F1 of a fresh logistic regression on the top genes only, the normalised deletion gap
 on one fixed model, and three controls: labels shuffled (what is certified?), weights drawn anew
 (does the ranking change?) and leakage (do the places of a mask, without any value, tell the label
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("data", help="h5ad with raw counts and labels")
     parser.add_argument("--labels-key", default="cell_type")
     parser.add_argument("--drop-below", type=int, default=40, help="drop rarer labels")
+    parser.add_argument("--parts-key", help="column of donors or technologies to learn from alone")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--out", default="workflows/benchmarks/results")
@@ -85,6 +87,11 @@ def judged(options: argparse.Namespace) -> tuple[pd.DataFrame, list[str]]:
             random_state=0,
         )
     ]
+    alone = [] if options.parts_key is None else _parts(reference, options.parts_key)
+    shared = held_out
+    if alone:
+        shared = held_out[held_out.obs["type"].isin(set(alone[0].obs["type"]))].copy()
+        shared.obs["type"] = shared.obs["type"].cat.remove_unused_categories()
     model = sct.finetune(reference, labels_key="type", seed=0)
     modules = _modules(reference)
     rows, orders = [], {}
@@ -95,9 +102,11 @@ def judged(options: argparse.Namespace) -> tuple[pd.DataFrame, list[str]]:
             function(reference, held_out, seed) for seed in range(options.seeds if seeded else 1)
         ]
         seconds = (time.perf_counter() - started) / len(fits)
-        parts = [function(half, held_out, 0) for half in halves]
+        compared = {"seeds": fits, "halves": [function(half, held_out, 0) for half in halves]}
+        if alone:
+            compared["parts"] = [function(part, shared, 0) for part in alone]
         row = {"arm": arm, "seconds": seconds}
-        for name, several in (("seeds", fits), ("halves", parts)):
+        for name, several in compared.items():
             scores = sct.evaluate.importances(several, modules=modules)
             # what does not depend on the seed agrees with itself
             row |= {f"J@{k} {name}": scores.get(f"jaccard_{k}", 1.0) for k in TOP}
@@ -115,6 +124,18 @@ def judged(options: argparse.Namespace) -> tuple[pd.DataFrame, list[str]]:
     readouts = ", ".join(f"{name} {gaps[name]:.3f}" for name in READOUTS)
     notes = [f"- Deletion gap of the fixed model's own readouts: {readouts}."]
     return table, notes + _controls(model, reference, held_out)
+
+
+def _parts(reference: anndata.AnnData, key: str) -> list[anndata.AnnData]:
+    """Return the cells of each value of a column, of the types that all have ten cells of."""
+    counts = pd.crosstab(reference.obs["type"], reference.obs[key].astype(str))
+    types = counts.index[(counts >= 10).all(axis=1)]
+    parts = []
+    for name in counts.columns:
+        mine = (reference.obs[key].astype(str) == name) & reference.obs["type"].isin(types)
+        parts.append(reference[mine.to_numpy()].copy())
+        parts[-1].obs["type"] = parts[-1].obs["type"].cat.remove_unused_categories()
+    return parts
 
 
 def _markdown(table: pd.DataFrame) -> list[str]:
