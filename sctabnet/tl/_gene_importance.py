@@ -5,36 +5,27 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 from anndata import AnnData
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from sctabnet import _checks
 from sctabnet._keys import Keys
-from sctabnet._settings import settings
 from sctabnet._value_kind import ValueKind
 from sctabnet.data.corpus import Corpus
 from sctabnet.genes.align import align
-from sctabnet.importance.absent_evidence import absent_evidence
 from sctabnet.importance.certificate import certificate
 from sctabnet.importance.choose_readout import READOUTS, choose_readout
 from sctabnet.importance.equivalent_genes import equivalent_genes
-from sctabnet.importance.explain import explain
-from sctabnet.importance.grouped_expression import GroupedExpression
-from sctabnet.importance.grouped_importance import GroupedImportance
 from sctabnet.importance.matrix_of import matrix_of
 from sctabnet.importance.permutation_readout import permutation_readout
 from sctabnet.importance.sample_rows import sample_rows
 from sctabnet.importance.strata_of import strata_of
-from sctabnet.importance.top_genes import top_genes
+from sctabnet.importance.streamed_importance import streamed_importance
 from sctabnet.model.model import Model
-from sctabnet.tl._attention_blocks import attention_blocks
 from sctabnet.tl._check_applicable import check_applicable
-from sctabnet.tl._holds_groups import holds_groups
 from sctabnet.tl._open_query import open_query
 from sctabnet.tl._params import params
-from sctabnet.tl._ranked_genes import ranked_genes
+from sctabnet.tl._write_importance import write_importance
 
 METHODS = (*READOUTS, "permutation")
 MIN_CELLS = 10
@@ -153,10 +144,6 @@ def gene_importance(
     label_of_group = np.array([label_of.get(name, -1) for name in names] + [-1], dtype=np.int64)
     given = None if groups is None else groups.codes.astype(np.int64)
 
-    def targets(cells: NDArray[np.int64]) -> NDArray[np.int64]:
-        assert given is not None
-        return label_of_group[given[cells]]
-
     deletion: dict[str, Any] = {}
     if method is None:
         method = "contribution"
@@ -164,111 +151,52 @@ def gene_importance(
             deletion = _test_readouts(model, corpus)
             method = deletion.pop("readout")
 
-    n_genes = len(model.vocabulary)
     lut = align(adata.var_names, model.vocabulary).lut
-    absent = None if method == "mask" else absent_evidence(model, np.any(corpus.measured, axis=0))
-    sums = GroupedImportance(n_genes, len(names), absent)
-    expression = GroupedExpression(n_genes, len(names))
-    predicted = np.full(adata.n_obs, -1, dtype=np.int64)
-    per_cell = pd.DataFrame(index=adata.obs_names)
-    n_attended = np.zeros(adata.n_obs, dtype=np.int32)
-    entropy = np.zeros(adata.n_obs, dtype=np.float32)
-    top = np.full((adata.n_obs, 5), -1, dtype=np.int64)
-    blocks: list[list[sp.csr_array]] = []
-    explanations = explain(
+    streamed = streamed_importance(
         model,
-        corpus.minibatches(minibatch_size=settings.minibatch_size),
-        targets=None if given is None else targets,
-        method="contribution" if method == "permutation" else method,
-        with_masks=attention,
+        corpus,
+        "contribution" if method == "permutation" else method,
+        groups=given,
+        label_of_group=label_of_group,
+        columns=lut if attention else None,
     )
-    is_quiet = not settings.progress_bar
-    with tqdm(total=adata.n_obs, unit="cell", desc="importance", disable=is_quiet) as bar:
-        for found in explanations:
-            predicted[found.cells] = found.predicted
-            codes = found.predicted if given is None else given[found.cells]
-            sums.count(codes, found.explained)
-            sums.add(found.value, found.genes, found.rows, codes, found.explained)
-            expression.add(found.x, found.genes, found.rows, codes)
-            n_attended[found.cells] = found.n_attended
-            entropy[found.cells] = found.entropy
-            top[found.cells] = top_genes(found.value, found.genes, found.rows, len(found.cells))
-            if attention:
-                blocks.append(attention_blocks(found, lut, n_genes))
-            bar.update(len(found.cells))
-
-    few = sums.n_cells < MIN_CELLS
-    left_out = [names[i] for i in np.flatnonzero(few & (sums.n_cells > 0))]
+    kept = streamed.sums.n_cells >= MIN_CELLS
+    left_out = [names[i] for i in np.flatnonzero(~kept & (streamed.sums.n_cells > 0))]
     if left_out:  # a label that no cell has is missed by nobody
         warnings.warn(
             f"Groups of fewer than {MIN_CELLS} cells are not ranked: {left_out[:10]}"
             f"{f' and {len(left_out) - 10} more' if len(left_out) > 10 else ''}.",
             stacklevel=2,
         )
-    group_of = predicted if given is None else given
+    sums = streamed.sums
     if method == "permutation":
-        wanted = label_of_group[given] if given is not None else predicted
-        wanted = np.where(wanted < 0, predicted, wanted)
-        inside = np.where(np.append(few, True)[group_of], -1, group_of)
+        wanted = label_of_group[streamed.groups]
+        wanted = np.where(wanted < 0, streamed.predicted, wanted)
+        inside = np.where(np.append(kept, False)[streamed.groups], streamed.groups, -1)
         sums = permutation_readout(model, corpus, inside, wanted, len(names))
-    everywhere, everywhere_se = sums.overall(~few)
-    leader = equivalent_genes(matrix_of(corpus.take(_spread(adata.n_obs, N_COMPARED))), everywhere)
+    some = matrix_of(corpus.take(_spread(adata.n_obs, N_COMPARED)))
+    leader = equivalent_genes(some, sums.overall(kept)[0])
     qvalue = None
     if certify and given is not None:
         qvalue = _certify(model, corpus, label_of_group[given])
-
-    in_model = lut >= 0
-    at = lut[in_model]
-
-    def per_gene(values: NDArray[Any], dtype: type = np.float32) -> NDArray[Any]:
-        column = np.full((adata.n_vars, *values.shape[1:]), np.nan, dtype=dtype)
-        column[in_model] = values[at]
-        return column
-
-    kept = np.flatnonzero(~few)
-    ranked = ranked_genes(
-        sums.per_group()[at][:, kept],
-        expression.log2_fold_change()[at][:, kept],
-        np.asarray(adata.var_names, dtype=object)[in_model],
-        [names[i] for i in kept],
-    )
-    gene_names = np.array([*model.vocabulary.ids, ""], dtype=object)
-    per_cell[keys.n_genes_attended] = n_attended
-    per_cell[keys.attention_entropy] = entropy
-    per_cell[keys.top_genes] = [", ".join(name for name in gene_names[row] if name) for row in top]
-    per_var = pd.DataFrame(index=adata.var_names)
-    per_var[keys.importance] = per_gene(everywhere)
-    per_var[keys.importance_se] = per_gene(everywhere_se)
-    column_of = np.full(n_genes, -1, dtype=np.int64)
-    column_of[at] = np.flatnonzero(in_model)
-    leading = np.full(adata.n_vars, "", dtype=object)
-    leading[in_model] = np.asarray(adata.var_names, dtype=object)[column_of[leader[at]]]
-    per_var[keys.importance_group] = leading
-    if qvalue is not None:
-        per_var[keys.importance_qvalue] = per_gene(qvalue, np.float64)
-    made = params("gene_importance", model, layer=layer, method=method)["params"]
-    groupby = groupby or keys.label
-    drawn = pd.Categorical.from_codes(group_of, names).remove_unused_categories()
-    if not holds_groups(adata.obs, groupby, drawn):
-        groupby = keys.importance_groups
-        per_cell[groupby] = drawn
-    made |= {"groupby": groupby, "reference": "rest", "use_raw": layer == "raw"}
+    made = params("gene_importance", model, layer=layer, method=method)
+    made["params"]["use_raw"] = layer == "raw"
 
     result = adata if not copy else adata.to_memory() if adata.isbacked else adata.copy()
-    for column in per_cell:
-        result.obs[column] = per_cell[column].array
-    for column in per_var:
-        result.var[column] = per_var[column].array
-    result.varm[keys.importance] = per_gene(np.where(few, np.nan, sums.per_group()))
-    result.varm[keys.importance_se] = per_gene(np.where(few, np.nan, sums.standard_error()))
-    result.uns.pop(keys.importance, None)
-    if len(kept):  # without a group there is nothing to rank: h5ad has no table without columns
-        result.uns[keys.importance] = ranked | {"groups": names, "params": made}
-        if deletion:
-            result.uns[keys.importance]["deletion"] = deletion
-    for step, layer_blocks in enumerate(zip(*blocks, strict=True)):
-        name = keys.attention if step == 0 else keys.attention_step(step)
-        result.layers[name] = sp.csr_matrix(sp.vstack(layer_blocks))
+    write_importance(
+        result,
+        keys,
+        model,
+        names=names,
+        kept=kept,
+        streamed=streamed,
+        sums=sums,
+        lut=lut,
+        leader=leader,
+        qvalue=qvalue,
+        groupby=groupby or keys.label,
+        made=made | ({"deletion": deletion} if deletion else {}),
+    )
     return result if copy else None
 
 

@@ -13,6 +13,7 @@ from sctabnet.data.simulate import simulate_atlas
 
 # the package's attribute of that name is the function
 _gene_importance = importlib.import_module("sctabnet.tl._gene_importance")
+streamed = importlib.import_module("sctabnet.importance.streamed_importance")
 KEY = "sctabnet_importance"
 SMALL = {"n_d": 8, "n_a": 8, "n_steps": 2, "max_epochs": 8, "minibatch_size": 128}
 
@@ -122,8 +123,8 @@ def test_a_failure_half_way_changes_nothing(query, trained, monkeypatch):
         yield next(original(*args, **kwargs))
         raise RuntimeError("the disk went away")
 
-    original = _gene_importance.explain
-    monkeypatch.setattr(_gene_importance, "explain", explain_one)
+    original = streamed.explain
+    monkeypatch.setattr(streamed, "explain", explain_one)
     with pytest.raises(RuntimeError, match="disk"):
         sct.tl.gene_importance(query, trained, method="contribution")
     pd.testing.assert_frame_equal(query.obs, before.obs)
