@@ -1,4 +1,4 @@
-"""Explain a whole corpus in one pass, in memory that does not grow with the cells' genes."""
+"""Explain a whole corpus in one pass; only attention, where asked for, is kept for every gene."""
 
 from __future__ import annotations
 

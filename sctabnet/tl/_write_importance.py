@@ -88,12 +88,13 @@ def write_importance(
         keys.importance: per_gene(np.where(kept, sums.per_group(), np.nan)),
         keys.importance_se: per_gene(np.where(kept, sums.standard_error(), np.nan)),
     }
+    has_column = holds_groups(adata.obs, groupby, drawn)
 
     # nothing is computed from here on: a failure before it leaves the data as they were
     adata.obs[keys.n_genes_attended] = streamed.n_attended
     adata.obs[keys.attention_entropy] = streamed.entropy
     adata.obs[keys.top_genes] = top
-    if not holds_groups(adata.obs, groupby, drawn):
+    if not has_column:
         groupby = keys.importance_groups
         adata.obs[groupby] = drawn
     for column, values in per_var.items():

@@ -194,16 +194,17 @@ def _joined(
     scored = np.isfinite(fitted.out_of_fold).all(1)
     known = codes[rows][scored]
     half_own = 0.5 / np.exp(log_temperature(own.out_of_fold[scored], known))
+    half_new = 0.5 / np.exp(log_temperature(fitted.out_of_fold[scored], known))
     weight = np.zeros((len(mean), len(model.labels)))
-    weight[shared] = 0.5 * fitted.weight
+    weight[shared] = half_new * fitted.weight
     # the head subtracts the centre of the measured genes
-    bias = 0.5 * fitted.bias + mean.double().numpy() @ weight
+    bias = half_new * fitted.bias + mean.double().numpy() @ weight
     with torch.no_grad():
         head.gate.zero_()
         head.wide.weight[:-1] *= half_own
         head.wide.weight[:-1] += torch.from_numpy(weight).to(head.wide.weight)
         head.bias.mul_(half_own).add_(torch.from_numpy(bias).to(head.bias))
-    logits = half_own * own.out_of_fold[scored] + 0.5 * fitted.out_of_fold[scored]
+    logits = half_own * own.out_of_fold[scored] + half_new * fitted.out_of_fold[scored]
     log_t = log_temperature(logits, known)
     head.log_temperature.fill_(log_t)
     adapted.calibration = Calibration(

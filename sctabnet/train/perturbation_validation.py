@@ -99,15 +99,8 @@ def perturbation_validation(
         else:
             errors[name] = {key: float(value[mine].mean()) for key, value in loss.items()}
         rule[name] = min(RULES, key=lambda key: loss[key][mine].mean())
-        base, gate[name] = predicted[rule[name]], 1.0
-        lowest = loss["mixed model"]
-        for tried in _GATES:
-            blended = base + tried * (mixed - base)
-            gain = (loss["mixed model"] - _l2(blended - truth))[mine]
-            if gain.mean() > 2 * _standard_error(gain) and (
-                _l2(blended - truth)[mine].mean() < lowest[mine].mean()
-            ):
-                gate[name], lowest = tried, _l2(blended - truth)
+        base = predicted[rule[name]]
+        gate[name] = _choose_gate(base[mine], mixed[mine], truth[mine])
         if name in errors:
             final[mine] = (base + gate[name] * (mixed - base))[mine]
     gate["seen"] = 1.0
@@ -192,6 +185,18 @@ def _choose_shares(
                 best, effects, variance = shares, tried, its_variance
     kept, _ = _left_out_kernel(PerturbKernel(table, best), folds, rest, keep_total=True)
     return best, effects, kept, variance
+
+
+def _choose_gate(base: Array, mixed: Array, truth: Array) -> float:
+    """Return 1 for the mixed model, or what is better by more than two standard errors."""
+    before = _l2(mixed - truth)
+    gate, lowest = 1.0, before.mean()
+    for tried in _GATES:
+        loss = _l2(base + tried * (mixed - base) - truth)
+        gain = before - loss
+        if gain.mean() > 2 * _standard_error(gain) and loss.mean() < lowest:
+            gate, lowest = tried, loss.mean()
+    return gate
 
 
 def _better_than_mean(

@@ -9,7 +9,6 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from sctabnet.train.log_temperature import log_temperature
 from sctabnet.train.matched_moments import matched_moments
 from sctabnet.train.principal_axes import principal_axes
 from sctabnet.train.ridge import ridge
@@ -28,11 +27,10 @@ class SharedAxes:
     Parameters
     ----------
     weight, bias
-        float64 (g, c), (c,): logits of a query's cells are ``x @ weight + bias``, at the
-        temperature that held-out cells of the reference ask for.
+        float64 (g, c), (c,): logits of a query's cells are ``x @ weight + bias``.
     out_of_fold
-        float64 (n, c): such logits of the reference's cells from fits without their fold; NaN for
-        cells that were in no fold.
+        float64 (n, c): logits of the reference's cells from fits without their fold; NaN for cells
+        that were in no fold.
     composition
         float64 (c,): share of each type in the query, as predicted.
     """
@@ -92,12 +90,6 @@ def shared_axes(
         fitted = ridge(
             sp.csr_array(places_r / unit), labels, len(composition), folds, penalties=PENALTIES
         )
-        held = np.isfinite(fitted.out_of_fold).all(1)
-        heat = (
-            np.exp(log_temperature(fitted.out_of_fold[held], labels[held])) if held.any() else 1.0
-        )
-        logits = (places_q / unit @ fitted.weight + fitted.bias) / heat
-        composition = softmax(logits, axis=1).mean(0)
-    weight = axes @ fitted.weight / unit / std_q[:, None] / heat
-    bias = fitted.bias / heat - mean_q @ weight
-    return SharedAxes(weight, bias, fitted.out_of_fold / heat, composition)
+        composition = softmax(places_q / unit @ fitted.weight + fitted.bias, axis=1).mean(0)
+    weight = axes @ fitted.weight / unit / std_q[:, None]
+    return SharedAxes(weight, fitted.bias - mean_q @ weight, fitted.out_of_fold, composition)

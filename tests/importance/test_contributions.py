@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from sctabnet.heads.label_contrast import label_contrast
@@ -57,3 +58,20 @@ def test_prediction_is_the_one_that_predicting_gives(deep, some_cells):
     with torch.no_grad():
         expected = deep.network(some_cells).logits
     assert torch.equal(prediction.logits.detach(), expected)
+
+
+def test_what_is_trained_stays_trained(deep, some_cells, monkeypatch):
+    network = deep.network
+    frozen = next(network.parameters())
+    frozen.requires_grad_(False)
+    before = [parameter.requires_grad for parameter in network.parameters()]
+    try:
+        contributions(network, some_cells)
+        assert [parameter.requires_grad for parameter in network.parameters()] == before
+        monkeypatch.setattr(torch.autograd, "grad", None)
+        with pytest.raises(TypeError):
+            contributions(network, some_cells)
+        assert [parameter.requires_grad for parameter in network.parameters()] == before
+        assert any(before) and not before[0]
+    finally:
+        frozen.requires_grad_(True)

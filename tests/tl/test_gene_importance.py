@@ -14,6 +14,7 @@ from sctabnet.data.simulate import simulate_atlas
 # the package's attribute of that name is the function
 _gene_importance = importlib.import_module("sctabnet.tl._gene_importance")
 streamed = importlib.import_module("sctabnet.importance.streamed_importance")
+written = importlib.import_module("sctabnet.tl._write_importance")
 KEY = "sctabnet_importance"
 SMALL = {"n_d": 8, "n_a": 8, "n_steps": 2, "max_epochs": 8, "minibatch_size": 128}
 
@@ -116,15 +117,22 @@ def test_certificate_on_new_cells_only(halves, trained):
     assert chosen["is_marker"].sum() >= 0.6 * query.var["is_marker"].sum()
 
 
-def test_a_failure_half_way_changes_nothing(query, trained, monkeypatch):
+@pytest.mark.parametrize("broken", ["explain", "holds_groups"])
+def test_a_failure_half_way_changes_nothing(query, trained, monkeypatch, broken):
     before = query.copy()
 
     def explain_one(*args, **kwargs):
         yield next(original(*args, **kwargs))
         raise RuntimeError("the disk went away")
 
+    def fail(*args, **kwargs):
+        raise RuntimeError("the disk went away")
+
     original = streamed.explain
-    monkeypatch.setattr(streamed, "explain", explain_one)
+    if broken == "explain":
+        monkeypatch.setattr(streamed, "explain", explain_one)
+    else:
+        monkeypatch.setattr(written, "holds_groups", fail)
     with pytest.raises(RuntimeError, match="disk"):
         sct.tl.gene_importance(query, trained, method="contribution")
     pd.testing.assert_frame_equal(query.obs, before.obs)

@@ -3,12 +3,12 @@
     python workflows/benchmarks/importances.py DATA.h5ad --labels-key cell_type
 
 Stability over seeds, over random halves of the cells and, with ``--parts-key``, over the donors or
-technologies that a column names, each taken alone (Jaccard of the top genes, chance-adjusted; of
-their co-expressed groups, as it is; Spearman), precision against curated
-markers, macro-F1 of a fresh logistic regression on the top genes only, the normalised deletion gap
-on one fixed model, and three controls: labels shuffled (what is certified?), weights drawn anew
-(does the ranking change?) and leakage (do the places of a mask, without any value, tell the label
-better than which of as many genes are expressed?).
+technologies that a column names, each learned and read out on its own cells (Jaccard of the top
+genes, chance-adjusted; of their co-expressed groups, as it is; Spearman), precision against
+curated markers, macro-F1 of a fresh logistic regression on the top genes only, the normalised
+deletion gap on one fixed model, and three controls: labels shuffled (what is certified?), weights
+drawn anew (does the ranking change?) and leakage (do the places of a mask, without any value, tell
+the label better than which of as many genes are expressed?).
 ``importance_error_rates.py`` shows error rate and power of the certificate where truth is known.
 
 Types of fewer than 40 cells are left out: ten held-out cells are needed to rank genes. A method's
@@ -87,11 +87,7 @@ def judged(options: argparse.Namespace) -> tuple[pd.DataFrame, list[str]]:
             random_state=0,
         )
     ]
-    alone = [] if options.parts_key is None else _parts(reference, options.parts_key)
-    shared = held_out
-    if alone:
-        shared = held_out[held_out.obs["type"].isin(set(alone[0].obs["type"]))].copy()
-        shared.obs["type"] = shared.obs["type"].cat.remove_unused_categories()
+    alone = [] if options.parts_key is None else _parts(reference, held_out, options.parts_key)
     model = sct.finetune(reference, labels_key="type", seed=0)
     modules = _modules(reference)
     rows, orders = [], {}
@@ -104,7 +100,7 @@ def judged(options: argparse.Namespace) -> tuple[pd.DataFrame, list[str]]:
         seconds = (time.perf_counter() - started) / len(fits)
         compared = {"seeds": fits, "halves": [function(half, held_out, 0) for half in halves]}
         if alone:
-            compared["parts"] = [function(part, shared, 0) for part in alone]
+            compared["parts"] = [function(known, new, 0) for known, new in alone]
         row = {"arm": arm, "seconds": seconds}
         for name, several in compared.items():
             scores = sct.evaluate.importances(several, modules=modules)
@@ -126,15 +122,21 @@ def judged(options: argparse.Namespace) -> tuple[pd.DataFrame, list[str]]:
     return table, notes + _controls(model, reference, held_out)
 
 
-def _parts(reference: anndata.AnnData, key: str) -> list[anndata.AnnData]:
-    """Return the cells of each value of a column, of the types that all have ten cells of."""
-    counts = pd.crosstab(reference.obs["type"], reference.obs[key].astype(str))
-    types = counts.index[(counts >= 10).all(axis=1)]
+def _parts(
+    reference: anndata.AnnData, held_out: anndata.AnnData, key: str
+) -> list[tuple[anndata.AnnData, anndata.AnnData]]:
+    """Return both sides' cells of each value of a column, of types with ten cells everywhere."""
+    sides = (reference, held_out)
+    counts = [pd.crosstab(side.obs["type"], side.obs[key].astype(str)) for side in sides]
+    types = counts[0].index[np.logical_and(*[(table >= 10).all(axis=1) for table in counts])]
     parts = []
-    for name in counts.columns:
-        mine = (reference.obs[key].astype(str) == name) & reference.obs["type"].isin(types)
-        parts.append(reference[mine.to_numpy()].copy())
-        parts[-1].obs["type"] = parts[-1].obs["type"].cat.remove_unused_categories()
+    for name in counts[0].columns:
+        pair = []
+        for side in sides:
+            mine = (side.obs[key].astype(str) == name) & side.obs["type"].isin(types)
+            pair.append(side[mine.to_numpy()].copy())
+            pair[-1].obs["type"] = pair[-1].obs["type"].cat.remove_unused_categories()
+        parts.append((pair[0], pair[1]))
     return parts
 
 

@@ -180,8 +180,12 @@ def _write(table: pd.DataFrame, options: argparse.Namespace) -> None:
     (out / f"{stem}.md").write_text(f"# {stem}\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
     figure, axes = plt.subplots(figsize=(5, 3), layout="constrained")
     axes.scatter(means["batch"], means["bio"])
+    axes.margins(0.3, 0.1)  # room for the names
     for arm, row in means.iterrows():
-        axes.annotate(arm, (row["batch"], row["bio"]), fontsize=8)
+        axes.annotate(
+            arm, (row["batch"], row["bio"]), (0, 4), textcoords="offset points",
+            ha="center", fontsize=8,
+        )  # fmt: skip
     axes.set(xlabel="batches mixed", ylabel="cell types kept", title=Path(options.data).stem)
     figure.savefig(out / f"{stem}.png", dpi=120)
 

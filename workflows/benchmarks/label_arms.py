@@ -99,8 +99,10 @@ def scanvi(reference, query, options, seed) -> Answer:
 
     scvi.settings.seed = seed
     both = anndata.concat([reference, query], join="inner")
-    labels = reference.obs[options.labels_key].astype(str)
-    both.obs["label"] = labels.reindex(both.obs_names).fillna("unlabelled").to_numpy()
+    known = reference.obs[options.labels_key]
+    labels = np.full(both.n_obs, "unlabelled", dtype=object)
+    labels[: reference.n_obs] = known.astype(object).where(known.notna(), "unlabelled")
+    both.obs["label"] = labels.astype(str)
     scvi.model.SCVI.setup_anndata(both, batch_key=options.group_key, labels_key="label")
     base = scvi.model.SCVI(both, n_layers=2, n_latent=30, gene_likelihood="nb")
     base.train(accelerator="cpu", enable_progress_bar=False)

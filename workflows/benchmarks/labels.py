@@ -5,7 +5,7 @@
 
 Every arm is trained on all groups but one and judged on that one; ``missing-50`` takes half of the
 genes from the query, ``few-10`` leaves the labels of ten cells per type in the reference: ours may
-pretrain on the others, the baselines have no use for them. Prints and writes one
+pretrain on the others, and scANVI; the other baselines have no use for them. Prints and writes one
 row per (held-out group, arm, seed), then the means with a paired 95 % bootstrap interval over cells
 and seeds against the best baseline. Baselines that are not installed are named and skipped.
 """
@@ -53,7 +53,7 @@ def main() -> None:
                 reference, query = changed(
                     adata[~held_out].copy(), adata[held_out].copy(), options, seed
                 )
-                if not arm.startswith("sctabnet"):
+                if not arm.startswith(("sctabnet", "scANVI")):  # no use for unlabelled cells
                     reference = reference[reference.obs[options.labels_key].notna()].copy()
                 truth = query.obs.pop(options.labels_key).astype(str).to_numpy()
                 started = time.perf_counter()
