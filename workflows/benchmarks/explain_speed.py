@@ -18,7 +18,7 @@ from pathlib import Path
 
 import anndata
 import numpy as np
-from make_cells import make_cells
+from annotate_speed import cells
 
 import sctabnet as sct
 
@@ -82,13 +82,6 @@ def _round(path: Path, model: sct.Model) -> tuple[float, float]:
         seconds.append(time.process_time() - started)
         query.file.close()
     return seconds[0], seconds[1]
-
-
-def cells(options: argparse.Namespace, n_cells: int, seed: int) -> anndata.AnnData:
-    """Return random cells with the same genes for every seed."""
-    adata = anndata.AnnData(make_cells(n_cells, options.genes, options.expressed, seed))
-    adata.var_names = [f"gene{i}" for i in range(options.genes)]
-    return adata
 
 
 if __name__ == "__main__":
