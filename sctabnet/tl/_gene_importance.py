@@ -168,14 +168,13 @@ def gene_importance(
             f"{f' and {len(left_out) - 10} more' if len(left_out) > 10 else ''}.",
             stacklevel=2,
         )
-    sums = streamed.sums
     if method == "permutation":
         wanted = label_of_group[streamed.groups]
         wanted = np.where(wanted < 0, streamed.predicted, wanted)
         inside = np.where(np.append(kept, False)[streamed.groups], streamed.groups, -1)
-        sums = permutation_readout(model, corpus, inside, wanted, len(names))
+        streamed.sums = permutation_readout(model, corpus, inside, wanted, len(names))
     some = matrix_of(corpus.take(_spread(adata.n_obs, N_COMPARED)))
-    leader = equivalent_genes(some, sums.overall(kept)[0])
+    leader = equivalent_genes(some, streamed.sums.overall(kept)[0])
     qvalue = None
     if certify and given is not None:
         qvalue = _certify(model, corpus, label_of_group[given])
@@ -190,7 +189,6 @@ def gene_importance(
         names=names,
         kept=kept,
         streamed=streamed,
-        sums=sums,
         lut=lut,
         leader=leader,
         qvalue=qvalue,

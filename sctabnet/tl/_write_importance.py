@@ -8,7 +8,6 @@ from anndata import AnnData
 from numpy.typing import NDArray
 
 from sctabnet._keys import Keys
-from sctabnet.importance.grouped_importance import GroupedImportance
 from sctabnet.importance.streamed_importance import StreamedImportance
 from sctabnet.model.model import Model
 from sctabnet.tl._holds_groups import holds_groups
@@ -23,7 +22,6 @@ def write_importance(
     names: list[str],
     kept: NDArray[np.bool_],
     streamed: StreamedImportance,
-    sums: GroupedImportance,
     lut: NDArray[np.int32],
     leader: NDArray[np.int64],
     qvalue: NDArray[np.float64] | None,
@@ -43,9 +41,7 @@ def write_importance(
     names, kept
         Names of the groups, and bool (groups,) those that have cells enough.
     streamed
-        What explaining every cell added up to.
-    sums
-        What ranks the genes.
+        What explaining every cell added up to; its sums rank the genes.
     lut
         int32 (columns of adata,) gene of the vocabulary, -1 for genes that the model does not know.
     leader
@@ -57,7 +53,7 @@ def write_importance(
     made
         For ``.uns``: ``params``, and what chose the readout.
     """
-    at = lut[lut >= 0]
+    sums, at = streamed.sums, lut[lut >= 0]
     var_names = np.asarray(adata.var_names, dtype=object)
 
     def per_gene(values: NDArray[Any], dtype: type = np.float32) -> NDArray[Any]:
