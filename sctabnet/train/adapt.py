@@ -19,6 +19,7 @@ from sctabnet.data.corpus import Corpus
 from sctabnet.data.open_sources import Source
 from sctabnet.model.calibration import Calibration
 from sctabnet.model.model import Model
+from sctabnet.train.cautious import cautious
 from sctabnet.train.gene_factors import GeneFactors
 from sctabnet.train.gene_statistics import gene_statistics
 from sctabnet.train.log1p_matrix import log1p_matrix
@@ -175,7 +176,8 @@ def _joined(
     # a regression like the model's, for what it says of cells that it was not fitted on
     sampled = sample_by_label(np.flatnonzero(codes >= 0), codes, MAX_CELLS, seed)
     prior = GeneFactors.of_pretraining(model.network)
-    own = WidePath(reference, sampled, groups, mean, prior)
+    balanced = model.config.labels.class_weight == "balanced"
+    own = WidePath(reference, sampled, groups, mean, prior, balanced=balanced)
     rows = own.scored_rows
     rows_q = _at_most(query.n_cells, MAX_CELLS, seed)
     shared = reference.measured.any(0) & query.measured.any(0)
@@ -186,6 +188,7 @@ def _joined(
         scorable_folds(codes[rows], inner, n_folds=N_FOLDS, random_state=seed),
         log1p_matrix(query, rows_q, mean)[:, shared],
         _composition(model, query, rows_q),
+        balanced=balanced,
     )
     adapted = deepcopy(model)
     network = adapted.network
@@ -193,8 +196,8 @@ def _joined(
     assert head is not None
     scored = np.isfinite(fitted.out_of_fold).all(1)
     known = codes[rows][scored]
-    half_own = 0.5 / np.exp(log_temperature(own.out_of_fold[scored], known))
-    half_new = 0.5 / np.exp(log_temperature(fitted.out_of_fold[scored], known))
+    half_own = 0.5 / np.exp(cautious(log_temperature(own.out_of_fold[scored], known)))
+    half_new = 0.5 / np.exp(cautious(log_temperature(fitted.out_of_fold[scored], known)))
     weight = np.zeros((len(mean), len(model.labels)))
     weight[shared] = half_new * fitted.weight
     # the head subtracts the centre of the measured genes
@@ -205,7 +208,7 @@ def _joined(
         head.wide.weight[:-1] += torch.from_numpy(weight).to(head.wide.weight)
         head.bias.mul_(half_own).add_(torch.from_numpy(bias).to(head.bias))
     logits = half_own * own.out_of_fold[scored] + half_new * fitted.out_of_fold[scored]
-    log_t = log_temperature(logits, known)
+    log_t = cautious(log_temperature(logits, known))
     head.log_temperature.fill_(log_t)
     adapted.calibration = Calibration(
         torch.from_numpy(logits).float(),

@@ -12,6 +12,8 @@ from scipy.special import log_softmax
 from sctabnet.data.corpus import Corpus
 from sctabnet.model.calibration import Calibration
 from sctabnet.model.model import Model
+from sctabnet.train.cautious import cautious
+from sctabnet.train.label_weights import label_weights
 from sctabnet.train.log_temperature import BOUNDS, log_temperature
 from sctabnet.train.wide_path import WidePath
 
@@ -41,7 +43,9 @@ def calibrate(
     on its logarithm: a few cells that are all right would have it go to 0. The out-of-fold logits
     of the regression serve too, many more cells than the held-out ones: its own temperature comes
     from both, and the TabNet term changes that by the ratio of the temperatures with and without it
-    on the same held-out cells, in which most of what is due to these few cells cancels.
+    on the same held-out cells, in which most of what is due to these few cells cancels. Where it
+    would make the model more sure, half of it counts
+    (:func:`~sctabnet.train.cautious.cautious`).
 
     Parameters
     ----------
@@ -78,7 +82,10 @@ def calibrate(
     else:
         trained = float(head.gate.detach())
         share = 1.0 if other_batches else 0.5
-        gate, losses = _choose_gate(first, second, labels, trained, share)
+        counted = np.ones(len(labels))
+        if head.config.class_weight == "balanced":
+            counted = label_weights(labels)[labels]
+        gate, losses = _choose_gate(first, second, labels, trained, share, counted)
         with torch.no_grad():
             head.gate.fill_(gate)
         result |= {"gate": gate, **losses}
@@ -92,7 +99,7 @@ def calibrate(
         log_t += _log_temperature(more, known) - _log_temperature(first, labels)
         if gate_shut or not head.config.deep:
             logits, labels = more, known
-    log_t = float(np.clip(log_t, *BOUNDS))
+    log_t = cautious(float(np.clip(log_t, *BOUNDS)))
     head.log_temperature.fill_(log_t)
     model.calibration = Calibration(
         torch.from_numpy(logits).float(), torch.from_numpy(labels.astype(np.int64))
@@ -113,13 +120,19 @@ def _log_temperature(logits: Array, labels: NDArray[np.int64]) -> float:
 
 
 def _choose_gate(
-    wide: Array, deep: Array, labels: NDArray[np.int64], trained: float, share: float
+    wide: Array,
+    deep: Array,
+    labels: NDArray[np.int64],
+    trained: float,
+    share: float,
+    counted: Array,
 ) -> tuple[float, dict[str, float]]:
     # each candidate at its own best temperature: the gate must not win by rescaling the logits
     losses = {}
     for gate in sorted({*GATES, max(trained, 0.0)}):
         logits = wide + gate * deep
-        losses[gate] = _losses(logits / np.exp(_log_temperature(logits, labels)), labels)
+        calibrated = logits / np.exp(_log_temperature(logits, labels))
+        losses[gate] = counted * _losses(calibrated, labels)
     best_gate = min(losses, key=lambda g: losses[g].mean())
     enough = losses[0.0].mean() - share * (losses[0.0].mean() - losses[best_gate].mean())
     for gate in losses:  # ascending

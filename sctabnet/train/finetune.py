@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sctabnet import _checks
 from sctabnet._errors import InputError
@@ -17,7 +16,6 @@ from sctabnet._value_kind import ValueKind
 from sctabnet.data.corpus import Corpus
 from sctabnet.data.open_sources import Source
 from sctabnet.genes.gene_vocabulary import GeneVocabulary
-from sctabnet.heads.labels import ClassWeight
 from sctabnet.model.copy_weights import copy_weights
 from sctabnet.model.model import Model
 from sctabnet.model.model_config import ModelConfig
@@ -30,6 +28,7 @@ from sctabnet.train.finetune_perturbation import finetune_perturbation
 from sctabnet.train.fit_integration import fit_integration
 from sctabnet.train.gene_factors import GeneFactors
 from sctabnet.train.gene_statistics import gene_statistics
+from sctabnet.train.label_weights import label_weights
 from sctabnet.train.mean_attention import mean_attention
 from sctabnet.train.measure_distances import measure_distances
 from sctabnet.train.scorable_folds import scorable_folds
@@ -200,11 +199,12 @@ def finetune(  # noqa: PLR0913 (the public contract)
         network.encoder.mean[measured] = mean[measured]
         network.encoder.std[measured] = std[measured]
     head = choices.model.labels
+    balanced = head.class_weight == "balanced"
     wide, logits = None, None
     if head.wide:
         # all labelled cells choose penalty and axes; the held-out ones are then kept from the
         # weights, up to the tolerance of a solver that starts where they were seen
-        wide = WidePath(corpus, labelled, groups, network.encoder.mean, prior)
+        wide = WidePath(corpus, labelled, groups, network.encoder.mean, prior, balanced=balanced)
         wide.refit(corpus, train)
         wide.put_into(network)
         logits = wide.training_logits(network, corpus, train)
@@ -213,6 +213,10 @@ def finetune(  # noqa: PLR0913 (the public contract)
         # Lightning takes seconds to import, and a plain logistic regression does without
         from sctabnet.train.fit import fit
 
+        weights_c = None
+        if balanced:
+            found = label_weights(labels[train], len(corpus.labels))
+            weights_c = torch.from_numpy(found).float()
         result = fit(
             network,
             corpus,
@@ -222,7 +226,7 @@ def finetune(  # noqa: PLR0913 (the public contract)
             config=choices.trainer,
             seed=seed,
             wide_out_of_fold=logits,
-            class_weights=_class_weights(labels[train], len(corpus.labels), head.class_weight),
+            class_weights=weights_c,
         )
     other_batches = groups is not None and _apart(groups, labels, train, validation)
     result |= calibrate(model, corpus, validation, wide, other_batches=other_batches)
@@ -265,15 +269,6 @@ def _start(model: Model | None) -> Choices | None:
     if model is None:
         return None
     return Choices(model=ModelConfig.from_dict(model.config.to_dict()))
-
-
-def _class_weights(labels: NDArray[np.int64], n_labels: int, kind: ClassWeight) -> Tensor | None:
-    """Return (c,) weights with which every label that is there counts alike, or None."""
-    if kind == "none":
-        return None
-    counts = np.bincount(labels, minlength=n_labels)
-    weights = len(labels) / np.maximum(counts, 1) / max((counts > 0).sum(), 1)
-    return torch.from_numpy(weights.astype(np.float32))
 
 
 def _hold_out(

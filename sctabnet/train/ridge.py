@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from sctabnet.train.label_weights import label_weights
 from sctabnet.train.row_space import RowSpace
 
 Array = NDArray[np.float64]
@@ -48,11 +49,14 @@ def ridge(
     folds: list[NDArray[np.int64]],
     *,
     penalties: tuple[float, ...] = PENALTIES,
+    balanced: bool = False,
     start: Array | None = None,
 ) -> RidgeFit:
     r"""Fit multinomial logistic regression with the penalty chosen by inner validation.
 
-    Minimises :math:`\sum_i -\log p_{y_i}(x_i) + |W|^2 / (2c)` by L-BFGS; the bias is not penalised.
+    Minimises :math:`\sum_i -w_{y_i} \log p_{y_i}(x_i) + |W|^2 / (2c)` by L-BFGS, with w = 1 or, on
+    average over cells, as :func:`~sctabnet.train.label_weights.label_weights` says; the bias is not
+    penalised.
     The features are centred in the products, never in memory: the optimum is the same, the way
     there half as long, and a pass costs what the cells express, or less for few cells
     (:class:`~sctabnet.train.row_space.RowSpace`).
@@ -69,6 +73,8 @@ def ridge(
         Positions of each inner fold; with none, the middle penalty is taken unseen.
     penalties
         Inverse penalties to choose from, ascending; tried until the loss has risen twice.
+    balanced
+        Every label counts alike in the fit and in the choice, however many cells it has.
     start
         float64 (g + 1, c) where the search begins: weights, and the bias as the last row.
     """
@@ -84,17 +90,17 @@ def ridge(
     known = [(rough[train], labels[train]) for train in rest]
     for c in penalties if folds else ():
         for i, fold in enumerate(folds):
-            found = _fit(*known[i], n_labels, c, starts[i], tolerance=1e-7)
+            found = _fit(*known[i], n_labels, c, starts[i], balanced, tolerance=1e-7)
             out[c][fold] = rough[fold] @ found[:-1] + found[-1]
             starts[i] = found
-        losses[c] = _log_loss(out[c][scored], labels[scored])
+        losses[c] = _log_loss(out[c][scored], labels[scored], balanced)
         if start is None or losses[c] == min(losses.values()):
             start = starts[-1]
         if min(losses.values()) < min(list(losses.values())[-2:]):
             break  # it has risen twice: weaker penalties only take longer
     best = min(losses, key=losses.__getitem__) if losses else penalties[len(penalties) // 2]
     c = _lowest(losses, best)
-    fitted = _fit(space.features.astype(np.float64), labels, n_labels, c, start)
+    fitted = _fit(space.features.astype(np.float64), labels, n_labels, c, start, balanced)
     return RidgeFit(space.outwards(fitted[:-1]), fitted[-1], c, losses, out[best])
 
 
@@ -114,8 +120,9 @@ def _lowest(losses: dict[float, float], best: float) -> float:
     return float(np.exp(np.clip(-slope / bend, near[0], near[2]))) if bend > 0 else best
 
 
-def _log_loss(logits: Array, labels: NDArray[np.int64]) -> float:
-    return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
+def _log_loss(logits: Array, labels: NDArray[np.int64], balanced: bool) -> float:
+    losses = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+    return float(np.average(losses, weights=label_weights(labels)[labels] if balanced else None))
 
 
 def _fit(
@@ -124,6 +131,7 @@ def _fit(
     n_labels: int,
     c: float,
     start: Array | None,
+    balanced: bool,
     tolerance: float = 1e-9,
 ) -> Array:
     """Return (features + 1, c): weights, and the bias in the last row."""
@@ -133,6 +141,7 @@ def _fit(
     present = np.bincount(labels, minlength=n_labels)
     free = present > 0  # a label without cells has no finite optimum: it keeps its start
     cells = np.arange(n)
+    counted = label_weights(labels)[labels] if balanced else np.ones(n)
     if start is None:
         start = np.zeros((n_features + 1, n_labels))
         start[-1] = np.log(np.maximum(present, 0.5) / n)
@@ -144,10 +153,11 @@ def _fit(
         logits -= logits.max(1, keepdims=True)
         odds = np.exp(logits)
         total = odds.sum(1)
-        loss = np.log(total).sum() - logits[cells, labels].sum() + (w[:-1] ** 2).sum() / (2 * c)
+        losses = np.log(total) - logits[cells, labels]
+        loss = (counted * losses).sum() + (w[:-1] ** 2).sum() / (2 * c)
         residual = odds / total[:, None]
         residual[cells, labels] -= 1
-        residual *= free
+        residual *= counted[:, None] * free
         bias = residual.sum(0)
         gradient = x_t @ residual.astype(x.dtype) - centre[:, None] * bias + w[:-1] / c
         return loss / n, np.vstack([gradient, bias]).ravel() / n

@@ -47,6 +47,8 @@ def shared_axes(
     folds: list[NDArray[np.int64]],
     query: sp.csr_array,
     composition: Array,
+    *,
+    balanced: bool = True,
 ) -> SharedAxes:
     """Learn labels along the principal axes of reference and query together.
 
@@ -66,6 +68,8 @@ def shared_axes(
         Positions of each inner fold of the reference, for the penalty.
     composition
         float64 (c,), a first guess of each type's share in the query.
+    balanced
+        Every label counts alike in the regression, however many cells it has.
     """
     counts = np.bincount(labels, minlength=len(composition))
     mean_q, std_q = matched_moments(query, np.ones(query.shape[0]))
@@ -88,8 +92,9 @@ def shared_axes(
         )
         unit = max(float(places_r.std()), np.finfo(float).tiny)
         fitted = ridge(
-            sp.csr_array(places_r / unit), labels, len(composition), folds, penalties=PENALTIES
-        )
+            sp.csr_array(places_r / unit), labels, len(composition), folds,
+            penalties=PENALTIES, balanced=balanced,
+        )  # fmt: skip
         composition = softmax(places_q / unit @ fitted.weight + fitted.bias, axis=1).mean(0)
     weight = axes @ fitted.weight / unit / std_q[:, None]
     return SharedAxes(weight, fitted.bias - mean_q @ weight, fitted.out_of_fold, composition)

@@ -12,6 +12,7 @@ from sctabnet.data.corpus import Corpus
 from sctabnet.model.network import Network
 from sctabnet.train.axis_features import AxisFeatures
 from sctabnet.train.gene_factors import POWERS, GeneFactors
+from sctabnet.train.label_weights import label_weights
 from sctabnet.train.log1p_matrix import log1p_matrix
 from sctabnet.train.ridge import RidgeFit, ridge
 from sctabnet.train.sample_by_label import sample_by_label
@@ -45,6 +46,8 @@ class WidePath:
     prior
         How genes vary in the cells of pretraining; what the labelled cells and those without a
         label show is added. None for a model that was not pretrained.
+    balanced
+        Every label counts alike, however many cells it has.
     """
 
     def __init__(
@@ -54,9 +57,11 @@ class WidePath:
         groups: NDArray[np.int64] | None,
         mean_g: Tensor,
         prior: GeneFactors | None,
+        *,
+        balanced: bool,
     ) -> None:
         self.n_labels = len(corpus.labels)
-        self._mean = mean_g
+        self._mean, self._balanced = mean_g, balanced
         chosen = sample_by_label(rows, corpus.label_codes, MAX_SCORED, _SEED)
         x, labels = log1p_matrix(corpus, chosen, mean_g), corpus.label_codes[chosen]
         inner = None if groups is None else groups[chosen]
@@ -64,8 +69,11 @@ class WidePath:
         varied = np.union1d(rows, np.flatnonzero(corpus.label_codes < 0))
         self._factors = GeneFactors.of(corpus, varied, mean_g, random_state=_SEED)
         tried = _features(self._factors, prior)
-        fits = [ridge(features.of(x), labels, self.n_labels, folds) for features in tried]
-        best = _first_as_good(fits, labels)
+        fits = [
+            ridge(features.of(x), labels, self.n_labels, folds, balanced=balanced)
+            for features in tried
+        ]
+        best = _first_as_good(fits, labels, balanced)
         fitted, self._features = fits[best], tried[best]
         self.out_of_fold = fitted.out_of_fold
         self.scored_rows = chosen
@@ -83,8 +91,10 @@ class WidePath:
             return
         x, labels = log1p_matrix(corpus, rows, self._mean), corpus.label_codes[rows]
         last = np.vstack([self._fitted.weight, self._fitted.bias])
-        features = self._features.of(x)
-        self._fitted = ridge(features, labels, self.n_labels, [], penalties=(self.c,), start=last)
+        self._fitted = ridge(
+            self._features.of(x), labels, self.n_labels, [],
+            penalties=(self.c,), balanced=self._balanced, start=last,
+        )  # fmt: skip
 
     def put_into(self, network: Network) -> None:
         """Write the weights, and how genes vary together, into the network's label head."""
@@ -116,7 +126,7 @@ class WidePath:
         return logits
 
 
-def _first_as_good(fits: list[RidgeFit], labels: NDArray[np.int64]) -> int:
+def _first_as_good(fits: list[RidgeFit], labels: NDArray[np.int64], balanced: bool) -> int:
     """Return the first fit whose held-out log-loss is within a standard error of the lowest.
 
     A small lead among held-out cells says little about the next batch, least where they are of the
@@ -127,6 +137,8 @@ def _first_as_good(fits: list[RidgeFit], labels: NDArray[np.int64]) -> int:
         return 0
     cells, right = np.arange(known.sum()), labels[known]
     losses = np.array([-log_softmax(fit.out_of_fold[known], 1)[cells, right] for fit in fits])
+    if balanced:
+        losses *= label_weights(right)[right]
     above = losses - losses[losses.mean(1).argmin()]
     error = above.std(1) / np.sqrt(len(cells))
     return int(np.argmax(above.mean(1) <= error))

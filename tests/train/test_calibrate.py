@@ -73,11 +73,13 @@ def test_temperature_finds_the_scale_of_the_logits(corpus, speak, scale):
     model = model_of(corpus, deep=False)
     speak(model, logits, logits)
     result = calibrate(model, corpus, rows, None, other_batches=True)
-    assert result["temperature"] == pytest.approx(scale, rel=0.08)
+    # of what would make the model more sure half counts
+    assert result["temperature"] == pytest.approx(max(scale, scale**0.5), rel=0.08)
     assert result["n_calibration_cells"] == len(rows)
     probability = model.calibration.probability(float(model.network.labels.log_temperature))
-    correct = probability.argmax(1) == corpus.label_codes[rows]
-    assert probability.max(1).mean() == pytest.approx(correct.mean(), abs=0.02)
+    correct = (probability.argmax(1) == corpus.label_codes[rows]).mean()
+    confidence = probability.max(1).mean()
+    assert confidence == pytest.approx(correct, abs=0.02) if scale >= 1 else confidence < correct
 
 
 def test_the_gate_stays_shut_where_the_second_term_adds_nothing(corpus, speak):

@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils import compute_sample_weight
 
 from sctabnet.train.ridge import ridge
 
@@ -16,12 +17,16 @@ def cells_of(n_cells, n_genes, seed=0):
     return sp.csr_array(np.log1p(rng.poisson(rate)).astype(float)), labels
 
 
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
 @pytest.mark.parametrize("penalty", [0.01, 0.3])
 @pytest.mark.parametrize(("n_cells", "n_genes"), [(150, 40), (60, 200)])
-def test_is_scikit_learns_logistic_regression(n_cells, n_genes, penalty):
+def test_is_scikit_learns_logistic_regression(n_cells, n_genes, penalty, class_weight):
     x, labels = cells_of(n_cells, n_genes)
-    found = ridge(x, labels, 3, [], penalties=(penalty,))
-    oracle = LogisticRegression(C=penalty, max_iter=10_000, tol=1e-8).fit(x, labels)
+    labels[10:] %= 2  # the third label is rare
+    found = ridge(x, labels, 3, [], penalties=(penalty,), balanced=class_weight is not None)
+    oracle = LogisticRegression(
+        C=penalty, class_weight=class_weight, max_iter=10_000, tol=1e-8
+    ).fit(x, labels)
     assert found.c == penalty and found.log_loss == {}
     np.testing.assert_allclose(found.weight, oracle.coef_.T, atol=1e-3)
     np.testing.assert_allclose(
@@ -29,19 +34,26 @@ def test_is_scikit_learns_logistic_regression(n_cells, n_genes, penalty):
     )
 
 
+@pytest.mark.parametrize("balanced", [False, True])
 @pytest.mark.parametrize("n_genes", [30, 200])
-def test_the_penalty_is_chosen_by_cells_that_a_fit_has_not_seen(n_genes):
+def test_the_penalty_is_chosen_by_cells_that_a_fit_has_not_seen(n_genes, balanced):
     x, labels = cells_of(90, n_genes)
+    labels[:60] = 0
+    class_weight = "balanced" if balanced else None
+    counted = compute_sample_weight(class_weight, labels)
     folds = [np.arange(i, 90, 3) for i in range(3)]
-    found = ridge(x, labels, 3, folds, penalties=(0.01, 0.1, 1.0))
+    found = ridge(x, labels, 3, folds, penalties=(0.01, 0.1, 1.0), balanced=balanced)
     for penalty, loss in found.log_loss.items():
         logits = np.zeros((90, 3))
         for fold in folds:
             rest = np.setdiff1d(np.arange(90), fold)
-            model = LogisticRegression(C=penalty, max_iter=10_000, tol=1e-8)
+            model = LogisticRegression(
+                C=penalty, class_weight=class_weight, max_iter=10_000, tol=1e-8
+            )
             model.fit(x[rest], labels[rest])
             logits[fold] = model.predict_log_proba(x[fold])
-        assert loss == pytest.approx(-logits[np.arange(90), labels].mean(), abs=2e-3)
+        losses = -logits[np.arange(90), labels]
+        assert loss == pytest.approx(np.average(losses, weights=counted), abs=2e-3)
         if loss == min(found.log_loss.values()):
             np.testing.assert_allclose(
                 softmax(found.out_of_fold, axis=1), np.exp(logits), atol=3e-3

@@ -53,15 +53,18 @@ def majority(reference, query, options, seed) -> Answer:
     return pd.DataFrame({"label": [counts.index[0]] * query.n_obs, "confidence": counts.iloc[0]})
 
 
-def logistic_regression(reference, query, options, seed) -> Answer:
-    model = LogisticRegressionCV(
-        Cs=[0.01, 0.03, 0.1, 0.3, 1.0], cv=_folds(reference, options), scoring="neg_log_loss",
-        max_iter=300, tol=1e-3,
-    )  # fmt: skip
-    known, new = _shared(reference, query)
-    model.fit(known.X, known.obs[options.labels_key].astype(str))
-    probability = model.predict_proba(new.X)
-    return _most_probable(model.classes_, probability)
+def _logistic_regression(class_weight: str | None = None) -> Callable[..., Answer]:
+    def run(reference, query, options, seed) -> Answer:
+        model = LogisticRegressionCV(
+            Cs=[0.01, 0.03, 0.1, 0.3, 1.0], cv=_folds(reference, options),
+            scoring="neg_log_loss", class_weight=class_weight, max_iter=300, tol=1e-3,
+        )  # fmt: skip
+        known, new = _shared(reference, query)
+        model.fit(known.X, known.obs[options.labels_key].astype(str))
+        probability = model.predict_proba(new.X)
+        return _most_probable(model.classes_, probability)
+
+    return run
 
 
 def nearest_neighbours(reference, query, options, seed) -> Answer:
@@ -143,7 +146,8 @@ def _ours(
 # arm: (function, whether it depends on the seed)
 ARMS: dict[str, tuple[Callable[..., Answer], bool]] = {
     "majority": (majority, False),
-    "logistic regression": (logistic_regression, False),
+    "logistic regression": (_logistic_regression(), False),
+    "logistic regression, balanced": (_logistic_regression("balanced"), False),
     "kNN": (nearest_neighbours, False),
     "XGBoost": (xgboost, True),
     "CellTypist": (celltypist, False),
