@@ -13,7 +13,6 @@ from sctabnet.data.corpus import Corpus
 from sctabnet.model.calibration import Calibration
 from sctabnet.model.model import Model
 from sctabnet.train.cautious import cautious
-from sctabnet.train.label_weights import label_weights
 from sctabnet.train.log_temperature import BOUNDS, log_temperature
 from sctabnet.train.wide_path import WidePath
 
@@ -82,10 +81,7 @@ def calibrate(
     else:
         trained = float(head.gate.detach())
         share = 1.0 if other_batches else 0.5
-        counted = np.ones(len(labels))
-        if head.config.class_weight == "balanced":
-            counted = label_weights(labels)[labels]
-        gate, losses = _choose_gate(first, second, labels, trained, share, counted)
+        gate, losses = _choose_gate(first, second, labels, trained, share)
         with torch.no_grad():
             head.gate.fill_(gate)
         result |= {"gate": gate, **losses}
@@ -120,19 +116,13 @@ def _log_temperature(logits: Array, labels: NDArray[np.int64]) -> float:
 
 
 def _choose_gate(
-    wide: Array,
-    deep: Array,
-    labels: NDArray[np.int64],
-    trained: float,
-    share: float,
-    counted: Array,
+    wide: Array, deep: Array, labels: NDArray[np.int64], trained: float, share: float
 ) -> tuple[float, dict[str, float]]:
     # each candidate at its own best temperature: the gate must not win by rescaling the logits
     losses = {}
     for gate in sorted({*GATES, max(trained, 0.0)}):
         logits = wide + gate * deep
-        calibrated = logits / np.exp(_log_temperature(logits, labels))
-        losses[gate] = counted * _losses(calibrated, labels)
+        losses[gate] = _losses(logits / np.exp(_log_temperature(logits, labels)), labels)
     best_gate = min(losses, key=lambda g: losses[g].mean())
     enough = losses[0.0].mean() - share * (losses[0.0].mean() - losses[best_gate].mean())
     for gate in losses:  # ascending

@@ -74,7 +74,8 @@ def ridge(
     penalties
         Inverse penalties to choose from, ascending; tried until the loss has risen twice.
     balanced
-        Every label counts alike in the fit and in the choice, however many cells it has.
+        Every label counts alike in the fit, however many cells it has. The penalty is chosen by
+        the loss of the cells as they are: that of a label with a few cells is too uncertain.
     start
         float64 (g + 1, c) where the search begins: weights, and the bias as the last row.
     """
@@ -93,7 +94,7 @@ def ridge(
             found = _fit(*known[i], n_labels, c, starts[i], balanced, tolerance=1e-7)
             out[c][fold] = rough[fold] @ found[:-1] + found[-1]
             starts[i] = found
-        losses[c] = _log_loss(out[c][scored], labels[scored], balanced)
+        losses[c] = _log_loss(out[c][scored], labels[scored])
         if start is None or losses[c] == min(losses.values()):
             start = starts[-1]
         if min(losses.values()) < min(list(losses.values())[-2:]):
@@ -120,9 +121,8 @@ def _lowest(losses: dict[float, float], best: float) -> float:
     return float(np.exp(np.clip(-slope / bend, near[0], near[2]))) if bend > 0 else best
 
 
-def _log_loss(logits: Array, labels: NDArray[np.int64], balanced: bool) -> float:
-    losses = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
-    return float(np.average(losses, weights=label_weights(labels)[labels] if balanced else None))
+def _log_loss(logits: Array, labels: NDArray[np.int64]) -> float:
+    return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
 
 
 def _fit(

@@ -12,7 +12,6 @@ from sctabnet.data.corpus import Corpus
 from sctabnet.model.network import Network
 from sctabnet.train.axis_features import AxisFeatures
 from sctabnet.train.gene_factors import POWERS, GeneFactors
-from sctabnet.train.label_weights import label_weights
 from sctabnet.train.log1p_matrix import log1p_matrix
 from sctabnet.train.ridge import RidgeFit, ridge
 from sctabnet.train.sample_by_label import sample_by_label
@@ -73,7 +72,7 @@ class WidePath:
             ridge(features.of(x), labels, self.n_labels, folds, balanced=balanced)
             for features in tried
         ]
-        best = _first_as_good(fits, labels, balanced)
+        best = _first_as_good(fits, labels)
         fitted, self._features = fits[best], tried[best]
         self.out_of_fold = fitted.out_of_fold
         self.scored_rows = chosen
@@ -126,7 +125,7 @@ class WidePath:
         return logits
 
 
-def _first_as_good(fits: list[RidgeFit], labels: NDArray[np.int64], balanced: bool) -> int:
+def _first_as_good(fits: list[RidgeFit], labels: NDArray[np.int64]) -> int:
     """Return the first fit whose held-out log-loss is within a standard error of the lowest.
 
     A small lead among held-out cells says little about the next batch, least where they are of the
@@ -137,8 +136,6 @@ def _first_as_good(fits: list[RidgeFit], labels: NDArray[np.int64], balanced: bo
         return 0
     cells, right = np.arange(known.sum()), labels[known]
     losses = np.array([-log_softmax(fit.out_of_fold[known], 1)[cells, right] for fit in fits])
-    if balanced:
-        losses *= label_weights(right)[right]
     above = losses - losses[losses.mean(1).argmin()]
     error = above.std(1) / np.sqrt(len(cells))
     return int(np.argmax(above.mean(1) <= error))

@@ -20,15 +20,15 @@ def test_a_later_scaling_needs_more_than_a_standard_error():
     better, lucky = first - 0.05, first + np.repeat([-0.2, 0.2, 0], [205, 195, 1])
     first[-1] = better[-1] = lucky[-1] = np.nan  # a cell of no fold
     first, better, lucky = (fit(np.exp(-losses)) for losses in (first, better, lucky))
-    assert _first_as_good([first, better], labels, False) == 1
-    assert _first_as_good([better, first], labels, False) == 0
+    assert _first_as_good([first, better], labels) == 1
+    assert _first_as_good([better, first], labels) == 0
     # a lead of .005 where single cells differ by .2 is none
-    assert _first_as_good([first, lucky], labels, False) == 0
+    assert _first_as_good([first, lucky], labels) == 0
 
 
 def test_without_held_out_cells_the_first_is_taken():
     nothing = fit(np.full(5, np.nan))
-    assert _first_as_good([nothing, nothing], np.zeros(5, dtype=np.int64), False) == 0
+    assert _first_as_good([nothing, nothing], np.zeros(5, dtype=np.int64)) == 0
 
 
 def test_two_seeds_have_the_same_regression(cells):
