@@ -23,8 +23,9 @@ class Calibration:
     labels
         int64 (m,), true label codes.
     distances
-        float32 (m,), squared distance to the nearest type; NaN for cells that the types' centres
-        were learned from. None for a model without distances.
+        float32 (m, k), distances to the nearest type as of
+        :class:`~sctabnet.model.type_distance.TypeDistance` ((m,) in models of earlier versions);
+        NaN for cells that the types were learned from. None for a model without distances.
     """
 
     logits: Tensor

@@ -144,8 +144,7 @@ class Model:
             if self.calibration.distances is not None:
                 tensors["calibration.distances"] = self.calibration.distances.contiguous()
         if self.type_distance is not None:
-            tensors["type_distance.axes"] = self.type_distance.axes.contiguous()
-            tensors["type_distance.centres"] = self.type_distance.centres.contiguous()
+            tensors |= self.type_distance.to_tensors()
         config = {"model": self.config.to_dict(), "history": self.history}
         labels: dict[str, Any] = {"labels": list(self.labels), "covariates": self.covariates}
         if self.network.perturb is not None:
@@ -285,10 +284,7 @@ class Model:
                 tensors.pop("calibration.labels"),
                 tensors.pop("calibration.distances", None),
             )
-        if "type_distance.axes" in tensors:
-            model.type_distance = TypeDistance(
-                tensors.pop("type_distance.axes"), tensors.pop("type_distance.centres")
-            )
+        model.type_distance = TypeDistance.from_tensors(tensors)
         if "perturbation" in labels:
             model.network.perturb = PerturbHead.from_spec(labels["perturbation"])
         model.network.integrate = IntegrateHead.of_saved(model.network.gene_keys, tensors)

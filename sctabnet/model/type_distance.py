@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import MutableMapping
+from dataclasses import dataclass, fields
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from sctabnet.nn.tokens import Tokens
-from sctabnet.ops import gene_sum
+from sctabnet.ops import gene_sum, segment_sum
+
+_PREFIX = "type_distance."
 
 
 @dataclass(frozen=True, slots=True)
 class TypeDistance:
-    """Mahalanobis distance to the nearest type, in the principal axes of the training cells.
+    r"""Two distances to the nearest type: along the training cells' axes, and of all molecules.
 
     A label head looks at what tells the known types apart, and may be sure of a cell that is like
-    none of them (Lee et al. 2018, arXiv 1807.03888); the principal axes also hold what it does not
-    look at.
+    none of them. The principal axes of the training cells also hold what it does not look at (the
+    Mahalanobis distance of Lee et al. 2018, arXiv 1807.03888). They do not hold genes that no known
+    type expresses, by which a new type is told best: the second distance is the perplexity
+    :math:`\exp(-\sum_g s_g \log \pi_{gc})` of the cell's molecules, a share s of them in each
+    gene, where type c has the shares :math:`\pi`.
 
     Parameters
     ----------
@@ -25,13 +32,22 @@ class TypeDistance:
         float32 (g, k), weight of each gene on axes along which cells of a type vary by 1.
     centres
         float32 (g, c), mean of each gene in each type.
+    profiles
+        float32 (g, c), logarithm of each gene's share of the molecules of a type, or None in models
+        of earlier versions, which know the first distance alone.
     """
 
     axes: Tensor
     centres: Tensor
+    profiles: Tensor | None = None
+
+    @property
+    def n_distances(self) -> int:
+        """Number of distances."""
+        return 1 if self.profiles is None else 2
 
     def __call__(self, tokens: Tokens) -> Tensor:
-        """Return float32 (n,), the squared distance of each cell to the nearest type.
+        """Return float32 (n, 2), each cell's squared distance and perplexity, of the nearest type.
 
         Genes that a panel lacks are left out of both the cell and the types.
         """
@@ -39,13 +55,39 @@ class TypeDistance:
         axes_gk = self.axes.to(tokens.x.device)
         centres_gc = self.centres.to(tokens.x.device)
         sources, where_n = tokens.source_ids.unique(return_inverse=True)
+        panels_bg = tokens.panel[sources]
         types_bck = torch.stack(
-            [(centres_gc * panel_g[:, None]).T @ axes_gk for panel_g in tokens.panel[sources]]
+            [(centres_gc * panel_g[:, None]).T @ axes_gk for panel_g in panels_bg]
         )
-        return (cells_nk[:, None] - types_bck[where_n]).square().sum(2).amin(1)
+        squared_n = (cells_nk[:, None] - types_bck[where_n]).square().sum(2).amin(1)
+        if self.profiles is None:
+            return squared_n[:, None]
+        profiles_gc = self.profiles.to(tokens.x.device)
+        counts_k = torch.expm1(tokens.x)
+        logs_nc = gene_sum(counts_k, tokens.indices, tokens.offsets, _padded(profiles_gc))
+        logs_nc = logs_nc / segment_sum(counts_k, tokens.offsets).clamp_min(1e-12)[:, None]
+        held_bc = torch.stack([profiles_gc[held > 0].logsumexp(0) for held in panels_bg])
+        perplexity_n = (held_bc[where_n] - logs_nc).amin(1).exp()
+        return torch.stack([squared_n, perplexity_n], 1)
 
     def coordinates(self, tokens: Tokens) -> Tensor:
         """Return float32 (n, k), each cell along the axes."""
-        # one row more for the absent token, whose value is 0
-        table = torch.nn.functional.pad(self.axes.to(tokens.x.device), (0, 0, 0, 1))
+        table = _padded(self.axes.to(tokens.x.device))
         return gene_sum(tokens.x, tokens.indices, tokens.offsets, table)
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """Return what :meth:`from_tensors` takes, to be saved."""
+        held = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {_PREFIX + name: t.contiguous() for name, t in held.items() if t is not None}
+
+    @classmethod
+    def from_tensors(cls, tensors: MutableMapping[str, Tensor]) -> Self | None:
+        """Take a model's saved tensors out of all that were saved; None if there are none."""
+        names = [field.name for field in fields(cls)]
+        held = {name: tensors.pop(_PREFIX + name) for name in names if _PREFIX + name in tensors}
+        return cls(**held) if held else None
+
+
+def _padded(table: Tensor) -> Tensor:
+    """Return a table with one row more, for the absent token, whose value is 0."""
+    return torch.nn.functional.pad(table, (0, 0, 0, 1))

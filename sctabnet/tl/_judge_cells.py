@@ -81,7 +81,7 @@ def judge_cells(
     )
     strangeness = np.zeros(n_cells)
     set_distances = np.zeros((n_cells, n_labels), np.float16) if label_sets else None
-    distances = None if type_distance is None else np.zeros(n_cells)
+    distances = None if type_distance is None else np.zeros((n_cells, type_distance.n_distances))
     minibatches = corpus.minibatches(minibatch_size=settings.minibatch_size)
     with tqdm(
         total=n_cells, unit="cell", desc="annotate", disable=not settings.progress_bar

@@ -27,6 +27,7 @@ from sctabnet.train.log_temperature import log_temperature
 from sctabnet.train.sample_by_label import sample_by_label
 from sctabnet.train.scorable_folds import scorable_folds
 from sctabnet.train.shared_axes import shared_axes
+from sctabnet.train.type_distances import type_distances
 from sctabnet.train.wide_path import N_FOLDS, WidePath
 
 MAX_CELLS = 6_000
@@ -213,7 +214,8 @@ def _joined(
     adapted.calibration = Calibration(
         torch.from_numpy(logits).float(),
         torch.from_numpy(known),
-        _distances(adapted, reference, rows[scored]),
+        # the types were learned from most of these; among thousands, one cell moves them little
+        type_distances(adapted, reference, rows[scored]) if adapted.type_distance else None,
     )
     adapted.history.append(
         {
@@ -236,22 +238,6 @@ def _composition(model: Model, corpus: Corpus, rows: NDArray[np.int64]) -> NDArr
         probability = model.network.labels.probability(prediction.logits)
         total += (probability * minibatch.weights[:, None]).sum(0).double().cpu().numpy()
     return total / total.sum()
-
-
-def _distances(model: Model, corpus: Corpus, rows: NDArray[np.int64]) -> torch.Tensor | None:
-    """Return each cell's distance to the nearest type.
-
-    The types were learned from most of these cells; among thousands, one cell moves them little.
-    """
-    if model.type_distance is None:
-        return None
-    network = model.network.cpu()
-    where = torch.zeros(corpus.n_cells, dtype=torch.int64)
-    where[torch.from_numpy(rows)] = torch.arange(len(rows))
-    distances = torch.zeros(len(rows))
-    for minibatch in corpus.minibatches(rows):
-        distances[where[minibatch.row_ids]] = model.type_distance(network.tokens(minibatch))
-    return distances
 
 
 def _at_most(n: int, most: int, seed: int) -> NDArray[np.int64]:

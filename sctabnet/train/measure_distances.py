@@ -15,10 +15,14 @@ from sctabnet.model.model import Model
 from sctabnet.model.type_distance import TypeDistance
 from sctabnet.train.log1p_matrix import log1p_matrix
 from sctabnet.train.principal_axes import principal_axes
+from sctabnet.train.type_distances import type_distances
 
 MAX_CELLS = 20_000
 N_AXES = 50
 SHRINKAGE = 0.3  # of the covariance within types towards a sphere
+MIXED = 0.01  # of all types' mean in a type's shares of molecules
+FLOOR = 1e-7  # the least share of a gene
+Array = NDArray[np.float64]
 
 
 def measure_distances(
@@ -62,13 +66,28 @@ def measure_distances(
     sphere = np.trace(covariance) / max(len(covariance), 1) * np.eye(len(covariance))
     root = np.linalg.cholesky((1 - SHRINKAGE) * covariance + SHRINKAGE * sphere)
     axes = solve_triangular(root, axes.T, lower=True).T
-    distance = TypeDistance(torch.from_numpy(axes).float(), torch.from_numpy(centres).float())
-    distances = torch.full((len(model.calibration.labels),), torch.nan)
-    network = model.network.cpu()
-    where = torch.zeros(corpus.n_cells, dtype=torch.int64)
-    where[torch.from_numpy(validation)] = torch.arange(len(validation))
-    for minibatch in corpus.minibatches(validation):
-        found = distance(network.tokens(minibatch))
-        distances[where[minibatch.row_ids]] = found
-    model.type_distance = distance
+    model.type_distance = TypeDistance(
+        torch.from_numpy(axes).float(),
+        torch.from_numpy(centres).float(),
+        torch.from_numpy(_log_profiles(x, labels, len(model.labels))).float(),
+    )
+    distances = torch.full((len(model.calibration.labels), 2), torch.nan)
+    distances[: len(validation)] = type_distances(model, corpus, validation)
     model.calibration = replace(model.calibration, distances=distances)
+
+
+def _log_profiles(x: sp.csr_array, labels: NDArray[np.int64], n_labels: int) -> Array:
+    """Return (g, c) the logarithm of each gene's share of the molecules of a type.
+
+    A little of the mean of all types is mixed in, and of a share for every gene, so that few cells
+    do not say of a gene that their type never has it. A type without a cell has the mean.
+    """
+    shares = x.expm1()
+    shares = sp.csr_array(sp.diags_array(1 / np.maximum(shares.sum(1), 1e-12)) @ shares)
+    present = np.unique(labels)
+    means = np.stack([np.asarray(shares[labels == label].mean(0)).ravel() for label in present])
+    mean = means.mean(0)
+    profiles = np.repeat(mean[:, None], n_labels, axis=1)
+    profiles[:, present] = (1 - MIXED) * means.T + MIXED * mean[:, None]
+    profiles += FLOOR
+    return np.log(profiles / profiles.sum(0))

@@ -89,6 +89,7 @@ class LabelJudge:
         distances = None
         if calibration.distances is not None:
             distances = calibration.distances.numpy()[kept].astype(np.float64)
+            distances = distances.reshape(len(distances), -1)
         self._unknown_score = UnknownScore(self.logits, distances)
         scores = self._unknown_score.of_logits(self.logits)
         if distances is not None:
@@ -154,7 +155,7 @@ class LabelJudge:
         strangeness
             float64 (n,), of the judgements of all cells.
         distances
-            float64 (n,), of all cells to the nearest type; None if the model holds none.
+            float64 (n, k), of all cells to the nearest type; None if the model holds none.
         """
         if distances is not None:
             strangeness = strangeness + self._unknown_score.of_distances(distances)

@@ -13,14 +13,15 @@ _LARGEST_SHIFT = 4.0  # factor that another chemistry may put on squared distanc
 
 
 class UnknownScore:
-    r"""Fisher's combination of two conformal p-values: of the largest logit and of the distance.
+    r"""Fisher's combination of conformal p-values: of the largest logit and of each distance.
 
     The first is the share of held-out cells with the same predicted label whose largest logit is
-    no larger: label by label, because the logits of some types are always small. The second is the
-    share of held-out cells that are no nearer to a known type. Either alone misses some: a type
-    between two known ones has small logits, a type off to one side may have large ones and be far
-    from all. The score is :math:`-\log p_1 - \log p_2`, or the first alone where the model holds
-    no distances.
+    no larger: label by label, because the logits of some types are always small. The others are the
+    shares of held-out cells that are no nearer to a known type, by each distance of
+    :class:`~sctabnet.model.type_distance.TypeDistance`. Any alone misses some: a type between two
+    known ones has small logits, a type off to one side may have large ones and be far from all,
+    or express what no known type does. The score is :math:`-\sum_i \log p_i`, the first alone
+    where the model holds no distances.
 
     Another chemistry moves all cells away from the types. A query of at least 50 cells tells how
     far: its distances are divided by the ratio of their lower quartile to that of the held-out
@@ -36,7 +37,7 @@ class UnknownScore:
     logits
         float64 (m, c) of held-out cells, at the temperature.
     distances
-        float64 (m,) of the same cells, NaN where it is not known, or None.
+        float64 (m, k) of the same cells, NaN where they are not known, or None.
     """
 
     def __init__(self, logits: Array, distances: Array | None) -> None:
@@ -47,9 +48,9 @@ class UnknownScore:
             for label in np.unique(predicted)
             if np.sum(predicted == label) >= _ENOUGH
         }
-        self._distances = np.zeros(0)
+        self._distances = np.zeros((0, 0))
         if distances is not None:
-            self._distances = np.sort(distances[np.isfinite(distances)])
+            self._distances = np.sort(distances[np.isfinite(distances).all(1)], axis=0)
 
     def of_logits(self, logits: Array) -> Array:
         """Return float64 (n,), what the largest of the logits (n, c) adds to the score."""
@@ -62,7 +63,7 @@ class UnknownScore:
         return -np.log(share)
 
     def of_distances(self, distances: Array, *, other_batch: bool = True) -> Array:
-        """Return float64 (n,), what the distances (n,) add to the score; NaN for NaN.
+        """Return float64 (n,), what the distances (n, k) add to the score; NaN for NaN.
 
         Parameters
         ----------
@@ -71,15 +72,17 @@ class UnknownScore:
         other_batch
             Allow for a query from another batch than the held-out cells.
         """
-        known = self._distances
-        if not len(known):
-            return np.zeros(len(distances))
-        if other_batch and len(distances) >= _ENOUGH_FOR_SHIFT:
-            expected = max(np.quantile(known, _QUANTILE), np.finfo(np.float64).tiny)
-            ratio = np.quantile(distances, _QUANTILE) / expected
-            distances = distances / np.clip(ratio, 1.0, _LARGEST_SHIFT)
-        farther = len(known) - np.searchsorted(known, distances, side="left")
-        return np.where(np.isfinite(distances), -np.log(_share(farther, known)), np.nan)
+        total = np.zeros(len(distances))
+        if not len(self._distances):
+            return total
+        for known, found in zip(self._distances.T, distances.T, strict=True):
+            if other_batch and len(found) >= _ENOUGH_FOR_SHIFT:
+                expected = max(np.quantile(known, _QUANTILE), np.finfo(np.float64).tiny)
+                ratio = np.quantile(found, _QUANTILE) / expected
+                found = found / np.clip(ratio, 1.0, _LARGEST_SHIFT)
+            farther = len(known) - np.searchsorted(known, found, side="left")
+            total += np.where(np.isfinite(found), -np.log(_share(farther, known)), np.nan)
+        return total
 
 
 def _share(counts: NDArray[np.int64], of: Array) -> Array:
