@@ -9,7 +9,7 @@ CELLS: dict[str, dict] = {
     "channel attention": {"steps": "channel_attention"},
     "squeeze-excite": {"steps": "squeeze_excite"},
     "multi-head channels": {"steps": "multi_head"},
-    "balanced classes": {"class_weight": "balanced"},
+    "shares of the reference": {"class_weight": "none"},
     "focal loss 2": {"focal_gamma": 2.0},
     "softmax masks": {"mask": "softmax"},
     "sparsemax masks": {"mask": "sparsemax"},
