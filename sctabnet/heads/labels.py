@@ -19,8 +19,7 @@ ClassWeight = Literal["none", "balanced"]
 class LabelHead(nn.Module):
     r"""Logits of c labels: :math:`W_{lin}(x - \mu) + b + g \cdot H(\text{embedding})`.
 
-    The wide term is the converged logistic regression on log1p values, to which every label counts
-    alike, whose ridge prior prefers
+    The wide term is the converged logistic regression on log1p values, whose ridge prior prefers
     weights that follow the axes along which cells vary
     (:class:`~sctabnet.train.axis_features.AxisFeatures`), centred so that a gene which a panel did
     not measure contributes what the average cell would. The gate g starts
@@ -52,8 +51,9 @@ class LabelHead(nn.Module):
         label_smoothing: float = 0.0
         """Label smoothing of the TabNet term's own loss."""
         class_weight: ClassWeight = "balanced"
-        """Weights of the labels in all losses: "balanced" is inverse frequency, with which a query
-        may hold every type as likely as any other; "none" expects the reference's shares."""
+        """Weights of the labels in what is fitted: "balanced" is inverse frequency, with which a
+        query may hold every type as likely as any other; "none" expects the reference's shares.
+        What is chosen by held-out cells (penalty, epoch, gate) counts them as they are."""
         focal_gamma: float = 0.0
         """Focal loss of the TabNet term: how much less a cell counts that is named well already."""
 

@@ -139,9 +139,8 @@ class LightningNetwork(lightning.LightningModule):
         else:
             logits = self.network(minibatch).logits
             assert logits is not None, "a network without a label head cannot learn labels"
-            loss = label_loss(
-                logits, minibatch.labels, minibatch.weights, class_weights_c=self._class_weights()
-            )
+            # without weights of labels, as all that is chosen: a few cells would decide
+            loss = label_loss(logits, minibatch.labels, minibatch.weights)
         self.log(
             "val_loss", loss, prog_bar=True, on_epoch=True, sync_dist=True,
             batch_size=max(int((minibatch.weights > 0).sum()), 1),

@@ -54,9 +54,8 @@ def ridge(
 ) -> RidgeFit:
     r"""Fit multinomial logistic regression with the penalty chosen by inner validation.
 
-    Minimises :math:`\sum_i -w_{y_i} \log p_{y_i}(x_i) + |W|^2 / (2c)` by L-BFGS, with w = 1 or, on
-    average over cells, as :func:`~sctabnet.train.label_weights.label_weights` says; the bias is not
-    penalised.
+    Minimises :math:`\sum_i -w_{y_i} \log p_{y_i}(x_i) + |W|^2 / (2c)` by L-BFGS, with w = 1 or the
+    weights of :func:`~sctabnet.train.label_weights.label_weights`; the bias is not penalised.
     The features are centred in the products, never in memory: the optimum is the same, the way
     there half as long, and a pass costs what the cells express, or less for few cells
     (:class:`~sctabnet.train.row_space.RowSpace`).

@@ -48,7 +48,7 @@ def shared_axes(
     query: sp.csr_array,
     composition: Array,
     *,
-    balanced: bool = True,
+    balanced: bool,
 ) -> SharedAxes:
     """Learn labels along the principal axes of reference and query together.
 

@@ -149,6 +149,6 @@ def _features(own: GeneFactors, prior: GeneFactors | None) -> list[AxisFeatures]
         # seen in more cells; a gene that pretraining did not know has no place on its axes
         std = np.where(prior.loadings_gqa.any((1, 2)), prior.std_g, std)
     return [
-        AxisFeatures(std, np.hstack([f.loadings_gqa[:, q] for f in seen]), power=power)
+        AxisFeatures(std, *(f.loadings_gqa[:, q] for f in seen), power=power)
         for q, power in enumerate(POWERS)
     ]

@@ -32,6 +32,13 @@ def test_prior_covariance_is_that_of_the_formula(rng):
     np.testing.assert_allclose(to_genes @ to_genes.T, expected)
 
 
+def test_axes_that_are_given_twice_count_once(rng):
+    std, axes = rng.uniform(0.3, 2, 12), rng.standard_normal((12, 3))
+    once, twice = (AxisFeatures(std, *[axes] * n, power=0.0).to_genes for n in (1, 2))
+    once, twice = once(np.eye(15)), twice(np.eye(18))
+    np.testing.assert_allclose(twice @ twice.T, once @ once.T)
+
+
 def test_few_labels_go_further_after_pretraining():
     atlas = simulate_atlas(900, 200, n_types=4, n_markers=6, random_state=3)
     few = np.concatenate(
