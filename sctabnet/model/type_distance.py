@@ -22,9 +22,13 @@ class TypeDistance:
     A label head looks at what tells the known types apart, and may be sure of a cell that is like
     none of them. The principal axes of the training cells also hold what it does not look at (the
     Mahalanobis distance of Lee et al. 2018, arXiv 1807.03888). They do not hold genes that no known
-    type expresses, by which a new type is told best: the second distance is the perplexity
-    :math:`\exp(-\sum_g s_g \log \pi_{gc})` of the cell's molecules, a share s of them in each
-    gene, where type c has the shares :math:`\pi`.
+    type expresses, by which a new type is told best. The second distance is the perplexity of the
+    cell's molecules, a share s of them in each gene, where type c has the shares :math:`\pi`, as a
+    multiple of that of the type's own molecules,
+
+    .. math:: \exp\bigl(\sum_g (\pi_{gc} - s_g) \log \pi_{gc}\bigr),
+
+    which compares cells of different panels: both sums are over the genes that a panel holds.
 
     Parameters
     ----------
@@ -34,7 +38,7 @@ class TypeDistance:
         float32 (g, c), mean of each gene in each type.
     profiles
         float32 (g, c), logarithm of each gene's share of the molecules of a type, or None in models
-        of earlier versions, which know the first distance alone.
+        of earlier versions, which know the first distance alone: (n, 1).
     """
 
     axes: Tensor
@@ -47,7 +51,7 @@ class TypeDistance:
         return 1 if self.profiles is None else 2
 
     def __call__(self, tokens: Tokens) -> Tensor:
-        """Return float32 (n, 2), each cell's squared distance and perplexity, of the nearest type.
+        """Return float32 (n, 2), each cell's squared distance and perplexity, to the nearest type.
 
         Genes that a panel lacks are left out of both the cell and the types.
         """
@@ -66,9 +70,12 @@ class TypeDistance:
         counts_k = torch.expm1(tokens.x)
         logs_nc = gene_sum(counts_k, tokens.indices, tokens.offsets, _padded(profiles_gc))
         logs_nc = logs_nc / segment_sum(counts_k, tokens.offsets).clamp_min(1e-12)[:, None]
-        held_bc = torch.stack([profiles_gc[held > 0].logsumexp(0) for held in panels_bg])
-        perplexity_n = (held_bc[where_n] - logs_nc).amin(1).exp()
-        return torch.stack([squared_n, perplexity_n], 1)
+        # on a panel a type's shares sum to less than 1, which cancels between cell and type
+        shares_gc = profiles_gc.exp()
+        panels_bg = panels_bg.to(shares_gc)
+        own_bc = (panels_bg @ (shares_gc * profiles_gc)) / (panels_bg @ shares_gc)
+        excess_nc = own_bc[where_n] - logs_nc
+        return torch.stack([squared_n, excess_nc.amin(1).exp()], 1)
 
     def coordinates(self, tokens: Tokens) -> Tensor:
         """Return float32 (n, k), each cell along the axes."""

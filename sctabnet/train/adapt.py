@@ -51,7 +51,9 @@ def adapt(
     say and what the model's logistic regression says count half each: the new axes forgive what
     the chemistry does to single genes, the regression knows finer differences, and the mean of
     their log probabilities is about as accurate as the better of the two (Hinton 2002, Neural
-    Computation 14:1771). The TabNet term is switched off, which was not trained beside them.
+    Computation 14:1771). Each of them, and then their mean, has a temperature of its own
+    (:func:`~sctabnet.train.cautious.cautious`). The TabNet term is switched off, which was not
+    trained beside them.
 
     ``"statistics"`` needs the query alone: it moves the genes' centres by the difference between
     the query's mean and the mean of a reference of the query's predicted composition. Of five

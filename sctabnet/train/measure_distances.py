@@ -71,7 +71,8 @@ def measure_distances(
         torch.from_numpy(centres).float(),
         torch.from_numpy(_log_profiles(x, labels, len(model.labels))).float(),
     )
-    distances = torch.full((len(model.calibration.labels), 2), torch.nan)
+    shape = len(model.calibration.labels), model.type_distance.n_distances
+    distances = torch.full(shape, torch.nan)
     distances[: len(validation)] = type_distances(model, corpus, validation)
     model.calibration = replace(model.calibration, distances=distances)
 

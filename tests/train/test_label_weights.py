@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import anndata
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,8 +27,6 @@ def test_a_rare_type_is_found_more_often_than_where_shares_are_trusted(cells):
     x = rng.poisson(np.where(np.arange(440)[:, None] % 2, 2.0, 2.4), (440, 120)).astype(np.float32)
     kind = np.where(np.arange(440) % 2, "rare", "frequent")
     keep = np.r_[np.arange(0, 240, 2), np.arange(1, 24, 2)]
-    import anndata
-
     adata = anndata.AnnData(x)
     adata.var_names = cells.var_names[:120]
     adata.obs["cell_type"] = kind
