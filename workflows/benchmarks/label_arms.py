@@ -15,6 +15,7 @@ import pandas as pd
 import scanpy as sc
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.utils import compute_sample_weight
 
 import sctabnet as sct
 from sctabnet.train.split_cells import split_cells
@@ -77,15 +78,19 @@ def nearest_neighbours(reference, query, options, seed) -> Answer:
     return _most_probable(model.classes_, probability)
 
 
-def xgboost(reference, query, options, seed) -> Answer:
-    from xgboost import XGBClassifier
+def _xgboost(class_weight: str | None = None) -> Callable[..., Answer]:
+    def run(reference, query, options, seed) -> Answer:
+        from xgboost import XGBClassifier
 
-    codes = reference.obs[options.labels_key].astype("category").cat
-    model = XGBClassifier(n_estimators=200, max_depth=4, tree_method="hist", random_state=seed)
-    known, new = _shared(reference, query)
-    model.fit(known.X, codes.codes)
-    probability = model.predict_proba(new.X)
-    return _most_probable(codes.categories.astype(str), probability)
+        codes = reference.obs[options.labels_key].astype("category").cat
+        model = XGBClassifier(n_estimators=200, max_depth=4, tree_method="hist", random_state=seed)
+        known, new = _shared(reference, query)
+        weights = compute_sample_weight(class_weight, codes.codes)
+        model.fit(known.X, codes.codes, sample_weight=weights)
+        probability = model.predict_proba(new.X)
+        return _most_probable(codes.categories.astype(str), probability)
+
+    return run
 
 
 def celltypist(reference, query, options, seed) -> Answer:
@@ -149,7 +154,8 @@ ARMS: dict[str, tuple[Callable[..., Answer], bool]] = {
     "logistic regression": (_logistic_regression(), False),
     "logistic regression, balanced": (_logistic_regression("balanced"), False),
     "kNN": (nearest_neighbours, False),
-    "XGBoost": (xgboost, True),
+    "XGBoost": (_xgboost(), True),
+    "XGBoost, balanced": (_xgboost("balanced"), True),
     "CellTypist": (celltypist, False),
     "scANVI (joint)": (scanvi, True),
     "sctabnet": (_ours(), True),
