@@ -9,9 +9,7 @@ Array = NDArray[np.float64]
 _ENOUGH = 10  # cells of a label before its own distribution is used
 _ENOUGH_FOR_SHIFT = 50  # cells of a query before it tells how far off its batch is
 _QUANTILE = 0.25  # of distances: up to three quarters of a query may be unknown
-# factors that another chemistry may put on each distance; cells nearer than expected are as a rule
-# of a panel that says less, which perplexity bears and squared distances do not
-_SHIFTS = ((1.0, 4.0), (0.25, 4.0))
+_LARGEST_SHIFT = 4.0  # factor that another chemistry may put on distances
 
 
 class UnknownScore:
@@ -27,7 +25,7 @@ class UnknownScore:
 
     Another chemistry moves all cells away from the types. A query of at least 50 cells tells how
     far: its distances are divided by the ratio of their lower quartile to that of the held-out
-    cells, within bounds, so that known cells keep the stated rate of false alarms. The cost is
+    cells, between 1 and 4, so that known cells keep the stated rate of false alarms. The cost is
     that a query of nothing but unknown cells looks in part like one of another chemistry.
 
     Chosen among largest probability, energy (Liu et al. 2020, arXiv 2010.03759), entropy, distances
@@ -77,11 +75,11 @@ class UnknownScore:
         total = np.zeros(len(distances))
         if not len(self._distances):
             return total
-        for known, found, bounds in zip(self._distances.T, distances.T, _SHIFTS, strict=False):
+        for known, found in zip(self._distances.T, distances.T, strict=True):
             if other_batch and len(found) >= _ENOUGH_FOR_SHIFT:
                 expected = max(np.quantile(known, _QUANTILE), np.finfo(np.float64).tiny)
                 ratio = np.quantile(found, _QUANTILE) / expected
-                found = found / np.clip(ratio, *bounds)
+                found = found / np.clip(ratio, 1.0, _LARGEST_SHIFT)
             farther = len(known) - np.searchsorted(known, found, side="left")
             total += np.where(np.isfinite(found), -np.log(_share(farther, known)), np.nan)
         return total
