@@ -56,8 +56,8 @@ def adapt(
     trained beside them.
 
     ``"statistics"`` needs the query alone: it moves the genes' centres by the difference between
-    the query's mean and the mean of a reference of the query's predicted composition. Of five
-    chemistries that were left out, one gained much (13 points of macro-F1) and three lost 2 to 5.
+    the query's mean and the mean of a reference of the query's predicted composition. On five
+    chemistries that were left out, accuracy rose by 1.9, 1.0, .7 and .2 points and fell by .8.
 
     ``model`` itself does not change, and with ``"joint"`` the encoder stays as it is. The result is
     for this query; other cells, the reference's embedding among them, need ``model``.
